@@ -1,0 +1,19 @@
+// Time: the TSC, calibrated at boot, and one deadline timer a CPU (LAPIC timer, or the 8254 where there is no LAPIC).
+#pragma once
+#include "kernel/lib/types.h"
+
+#define NSEC_PER_SEC 1000000000UL
+#define NSEC_PER_MSEC 1000000UL
+#define NSEC_PER_USEC 1000UL
+
+// Nanoseconds since boot (CLOCK_MONOTONIC). Any context; the same on every CPU.
+u64 clock_ns(void);
+// CLOCK_REALTIME minus CLOCK_MONOTONIC, in ns, read from the CMOS clock at boot; settable.
+u64 clock_realtime_offset(void);
+void clock_set_realtime_offset(u64 ns);
+// TSC frequency in kHz.
+u64 clock_tsc_khz(void);
+// Makes timer_tick() run on this CPU at `ns` (clock_ns time) or as soon after as possible; one deadline a CPU, the newest counts.
+void clock_set_deadline(u64 ns);
+// Busy-waits; for device set-up only.
+void clock_delay_us(u64 us);
