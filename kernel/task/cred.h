@@ -1,0 +1,25 @@
+// Credentials: user and group ids (kernel ids, mapped by the user namespace at the boundary) and capabilities. credentials(7), capabilities(7).
+#pragma once
+#include <linux/capability.h>
+#include "kernel/lib/types.h"
+
+struct user_ns;
+
+#define CRED_MAX_GROUPS 32
+struct cred { // copy-on-write: never changed once shared
+    u32 refs;
+    u32 uid, euid, suid, fsuid;
+    u32 gid, egid, sgid, fsgid;
+    u32 ngroups, groups[CRED_MAX_GROUPS];
+    u64 cap_permitted, cap_effective, cap_inheritable, cap_bounding, cap_ambient;
+    struct user_ns *user_ns;
+    bool no_new_privs, keep_caps;
+    u32 securebits;
+};
+
+struct cred *cred_get(struct cred *c);
+void cred_put(struct cred *c);
+struct cred *cred_copy(const struct cred *c); // refs 1; NULL without memory
+// True if the current task has `cap` (CAP_*) in namespace ns (capable() / ns_capable()).
+bool capable(int cap);
+bool ns_capable(const struct user_ns *ns, int cap);

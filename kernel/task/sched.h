@@ -1,0 +1,22 @@
+// The scheduler: fair by virtual runtime, weighted by nice and by the cgroup's cpu.weight, bounded by cpu.max. One runqueue a CPU.
+#pragma once
+#include "kernel/lib/types.h"
+
+struct task;
+
+void sched_init(void);          // boot CPU
+void __noreturn sched_start_cpu(void); // makes the caller this CPU's idle task and schedules for ever
+// Gives up the CPU if current is not runnable or somebody else should run. Sleeps.
+void schedule(void);
+// Makes t runnable (from any sleep) and picks a CPU for it.
+void sched_wake(struct task *t);
+void sched_yield_current(void);
+// Lets interrupts in and others run, in long loops of the kernel. Sleeps.
+void cond_resched(void);
+// True if current should leave the CPU or look at signals soon: the vCPU loop asks it before each entry to the guest.
+bool resched_or_signal_pending(void);
+// Accounts the time since the last call to current and its cgroup, as user/guest or system time.
+void account_time(bool user);
+// A task's cgroup changed, or the cgroup was frozen, thawed, unthrottled: look at it again.
+void sched_cgroup_changed(struct task *t);
+void sched_set_nice(struct task *t, int nice);
