@@ -71,6 +71,7 @@ struct nsset { // shared by tasks until one unshares
 
 extern struct nsset init_nsset; // the first of each kind (the mount namespace is set by fs)
 extern struct user_ns init_user_ns;
+extern struct pid_ns init_pid_ns;
 
 void ns_init(void);
 struct ns *ns_get(struct ns *ns);

@@ -118,20 +118,20 @@ struct process {
     u64 syscalls_gone;
     struct itimer_state *itimer;
     int oom_score_adj;
-    bool dumpable, no_new_privs_unused;
+    bool dumpable;
     u64 start_ns;
     void *hv_vm;                // list of VMs that it holds: hv's, for /proc
 };
 
 extern struct list all_tasks;
 
-static inline struct task *current_task(void)
+// The task that runs on this CPU.
+static inline struct task *current(void)
 {
     struct task *t;
     asm volatile("mov %%gs:24, %0" : "=r"(t));
     return t;
 }
-#define current current_task()
 
 // How the file floor takes part in the life of a task: set once by fs at start-up (task is below fs).
 struct task_file_ops {

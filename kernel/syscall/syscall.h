@@ -1,0 +1,13 @@
+// Prototypes of all system calls, sys_NAME, made from the table. Each takes user pointers as they came and returns a value or -errno.
+// A call that is in the table and not written is a weak reference: the dispatcher answers ENOSYS.
+#pragma once
+#include "kernel/lib/types.h"
+
+#define SYSCALL(number, name, tier, ...) long sys_##name(__VA_ARGS__) __attribute__((weak));
+#include "kernel/syscall/table.h"
+#undef SYSCALL
+
+#define SYSCALL_MAX 512
+
+// Turns on the strace-like trace (viv.trace=syscalls).
+void syscall_init(void);
