@@ -31,6 +31,7 @@ extern const struct area_file_ops *area_file_ops;
 // Told before pages of a range stop being what they were (munmap, copy-on-write, fork, exit): nested page tables hang on it.
 struct aspace_watcher {
     void (*invalidate)(struct aspace_watcher *w, vaddr_t start, vaddr_t end);
+    void (*release)(struct aspace_watcher *w); // the address space is going away; the watcher is already off its list
     struct list link;
 };
 
