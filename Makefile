@@ -16,8 +16,8 @@ KERNEL_SRC := $(sort $(shell find kernel container hv -name '*.[cS]' 2>/dev/null
 KERNEL_OBJ := $(KERNEL_SRC:%=$(BUILD)/%.o)
 KERNEL_LDS := kernel/boot/kernel.ld
 
-.PHONY: all kernel clean
-all: kernel
+.PHONY: all kernel user root iso units clean
+all: kernel root iso
 kernel: $(BUILD)/vivarium.elf32
 
 # The Linux ABI's constants and structures, from Debian's linux-libc-dev and from nothing else in /usr/include.
@@ -50,7 +50,124 @@ $(BUILD)/vivarium.elf: $(KERNEL_OBJ) $(KERNEL_LDS)
 $(BUILD)/vivarium.elf32: $(BUILD)/vivarium.elf
 	$(V)$(OBJCOPY) -O elf32-i386 $< $@
 
+# ---- newlib: Debian's source, the host's compiler, kept outside the tree ------------------------
+CACHE   ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vivarium
+NEWLIB  := $(CACHE)/newlib-$(shell ls /usr/src/newlib/ 2>/dev/null | sort -V | tail -n 1)
+NEWLIB_MADE := $(BUILD)/newlib.made
+
+$(NEWLIB_MADE): tools/newlib
+	@mkdir -p $(BUILD)
+	$(V)CC=$(CC) tools/newlib $(NEWLIB)
+	$(V)touch $@
+
+# ---- user programs: user/NAME/ and user/NAME.c are /bin/NAME, tests/guest/NAME.c is /test/NAME --
+CFLAGS_USER := -std=gnu17 -O2 -g -nostdinc -fno-pic -fno-pie -fno-stack-protector -fcf-protection=none -fno-builtin-malloc \
+    -ffunction-sections -fdata-sections -MMD -MP $(CFLAGS_WARN) -Wno-missing-prototypes -D_GNU_SOURCE \
+    -I. -isystem $(shell $(CC) -print-file-name=include) -isystem libc/include -isystem $(NEWLIB)/include \
+    -isystem $(BUILD)/uapi -isystem $(BUILD)/hostlib
+LDFLAGS_USER := -static -nostdlib -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--gc-sections -Wl,-z,max-page-size=4096
+
+# Libraries of Debian's that link against newlib as they are; only the headers named are seen.
+HOSTLIB := /usr/lib/x86_64-linux-gnu
+HOSTLIB_MADE := $(BUILD)/hostlib/.made
+$(HOSTLIB_MADE):
+	$(V)mkdir -p $(BUILD)/hostlib
+	$(V)ln -sfn /usr/include/zlib.h /usr/include/x86_64-linux-gnu/zconf.h /usr/include/jsmn.h /usr/include/sha2.h $(BUILD)/hostlib
+	$(V)[ -e $(BUILD)/hostlib/zconf.h ] || ln -sfn /usr/include/zconf.h $(BUILD)/hostlib
+	$(V)touch $@
+
+LIBC_SRC  := $(sort $(shell find libc -name '*.[cS]' 2>/dev/null))
+LIBC_OBJ  := $(LIBC_SRC:%=$(BUILD)/u/%.o)
+LIBC_CRT0 := $(filter %/crt0.S.o %/crt0.c.o,$(LIBC_OBJ))
+LIBC_A    := $(BUILD)/u/libviv.a
+
+USER_NAMES := $(sort $(patsubst user/%/,%,$(dir $(wildcard user/*/*.c))) $(patsubst user/%.c,%,$(wildcard user/*.c)))
+TEST_NAMES := $(sort $(patsubst tests/guest/%.c,%,$(wildcard tests/guest/*.c)))
+user_src = $(sort $(shell find user/$(1) -name '*.[cS]' 2>/dev/null)) $(wildcard user/$(1).c)
+user_place = $(if $(filter init,$(1)),sbin,bin)/$(1)
+
+LIBS_ctr := $(HOSTLIB)/libz.a $(HOSTLIB)/libmd.a
+
+USER_PROGRAMS := $(USER_NAMES:%=$(BUILD)/bin/%)
+TEST_PROGRAMS := $(TEST_NAMES:%=$(BUILD)/test/%)
+USER_OBJ := $(foreach n,$(USER_NAMES),$(patsubst %,$(BUILD)/u/%.o,$(call user_src,$(n))))
+TEST_OBJ := $(TEST_NAMES:%=$(BUILD)/u/tests/guest/%.c.o)
+
+user: $(USER_PROGRAMS) $(TEST_PROGRAMS)
+$(LIBC_OBJ) $(USER_OBJ) $(TEST_OBJ): | $(UAPI) $(NEWLIB_MADE) $(HOSTLIB_MADE)
+
+$(BUILD)/u/%.c.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC [u]  $<"
+	$(V)$(CC) $(CFLAGS_USER) -c -o $@ $<
+
+$(BUILD)/u/%.S.o: %.S
+	@mkdir -p $(@D)
+	@echo "  AS [u]  $<"
+	$(V)$(CC) $(CFLAGS_USER) -D__ASSEMBLER__ -c -o $@ $<
+
+$(LIBC_A): $(filter-out $(LIBC_CRT0),$(LIBC_OBJ))
+	$(V)rm -f $@ && ar rcsD $@ $^
+
+# $(1) the program, $(2) its objects, $(3) further libraries
+define link_program
+$(1): $(2) $(LIBC_CRT0) $(LIBC_A)
+	@mkdir -p $$(@D)
+	@echo "  LD [u]  $$@"
+	$$(V)$$(CC) $$(LDFLAGS_USER) -o $$@ $(LIBC_CRT0) $(2) $(3) -Wl,--start-group $(LIBC_A) \
+	    $$(NEWLIB)/lib/libc.a $$(NEWLIB)/lib/libm.a -lgcc -Wl,--end-group
+endef
+$(foreach n,$(USER_NAMES),$(eval $(call link_program,$(BUILD)/bin/$(n),$(patsubst %,$(BUILD)/u/%.o,$(call user_src,$(n))),$(LIBS_$(n)))))
+$(foreach n,$(TEST_NAMES),$(eval $(call link_program,$(BUILD)/test/$(n),$(BUILD)/u/tests/guest/$(n).c.o)))
+
+# ---- the root file system -----------------------------------------------------------------------
+BUSYBOX   ?= /bin/busybox
+TEST_SCRIPTS := $(wildcard tests/guest/*.sh)
+ROOT_DIRS := proc sys dev tmp run root lib/images lib/guests test var
+ROOT_ITEMS = $(ROOT_DIRS:%=%/) bin/busybox=$(BUSYBOX) @$(BUSYBOX) etc=tools/rootfs/etc \
+    $(foreach n,$(USER_NAMES),$(call user_place,$(n))=$(BUILD)/strip/bin/$(n)) \
+    $(foreach n,$(TEST_NAMES),test/$(n)=$(BUILD)/strip/test/$(n)) \
+    $(foreach f,$(TEST_SCRIPTS),test/$(notdir $(f))=$(f))
+STRIPPED := $(USER_NAMES:%=$(BUILD)/strip/bin/%) $(TEST_NAMES:%=$(BUILD)/strip/test/%)
+
+$(BUILD)/strip/%: $(BUILD)/%
+	@mkdir -p $(@D)
+	$(V)strip -o $@ $<
+
+root: $(BUILD)/root.cpio
+$(BUILD)/root.cpio: $(STRIPPED) $(TEST_SCRIPTS) $(wildcard tools/rootfs/etc/*) tools/viv/cpio.py $(BUSYBOX) Makefile
+	@mkdir -p $(@D)
+	@echo "  CPIO    $@"
+	$(V)python3 tools/viv/cpio.py $@ $(ROOT_ITEMS)
+
+# ---- the boot image -----------------------------------------------------------------------------
+iso: $(BUILD)/vivarium.iso
+$(BUILD)/vivarium.iso: $(BUILD)/vivarium.elf32 $(BUILD)/root.cpio tools/viv/image.py
+	@echo "  ISO     $@"
+	$(V)PYTHONPATH=tools python3 -m viv.image $@ $(BUILD)/vivarium.elf32 "" $(BUILD)/root.cpio
+
+# ---- unit tests: tests/unit/NAME.c with the sources that its line `// with: FILE...` names ------
+UNIT_NAMES := $(sort $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c)))
+UNIT_PROGRAMS := $(UNIT_NAMES:%=$(BUILD)/unit/%)
+UNIT_OBJ := $(UNIT_NAMES:%=$(BUILD)/t/tests/unit/%.c.o)
+unit_src = $(shell sed -n 's|^// with: ||p' tests/unit/$(1).c) tests/unit/$(1).c
+CFLAGS_UNIT := -std=gnu17 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer \
+    -fno-builtin -MMD -MP -Wall -Wextra -Wno-unused-parameter -I.
+
+units: $(UNIT_PROGRAMS)
+$(BUILD)/t/%.c.o: %.c
+	@mkdir -p $(@D)
+	$(V)$(CC) $(CFLAGS_UNIT) -c -o $@ $<
+
+define link_unit
+$(BUILD)/unit/$(1): $(patsubst %,$(BUILD)/t/%.o,$(call unit_src,$(1)))
+	@mkdir -p $$(@D)
+	@echo "  UNIT    $$@"
+	$$(V)$$(CC) -fsanitize=address,undefined -o $$@ $$^
+endef
+$(foreach n,$(UNIT_NAMES),$(eval $(call link_unit,$(n))))
+
 clean:
 	rm -rf $(BUILD)
 
--include $(KERNEL_OBJ:.o=.d)
+-include $(KERNEL_OBJ:.o=.d) $(LIBC_OBJ:.o=.d) $(USER_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(shell find $(BUILD)/t -name '*.d' 2>/dev/null)
