@@ -1,0 +1,59 @@
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <linux/kvm.h>
+
+#include "user/vmm/cmos.h"
+#include "user/vmm/pic.h"
+#include "user/vmm/pit.h"
+#include "user/vmm/uart.h"
+
+/*
+ * The guest's machine: one vCPU, memory, and the devices of an old PC without APIC, PCI and ACPI.
+ * Everything runs in one thread; a timer signal takes the vCPU out of the guest when a device has something to do.
+ */
+
+#define MIB (1024ull * 1024)
+
+/* The hole for the VGA's memory: an access there is an MMIO exit to nothing. */
+#define HOLE_START 0xa0000ull
+#define HOLE_END 0xc0000ull
+
+struct exit_counts {
+    uint64_t reason[64];
+    uint64_t mmio_nowhere, ports_nowhere, interrupts;
+};
+
+struct machine {
+    const char *name;
+    int kvm_fd, vm_fd, vcpu_fd;
+    struct kvm_run *run;
+    uint8_t *ram; /* guest-physical address 0 */
+    uint64_t ram_size;
+    struct pic pic;
+    struct pit pit;
+    struct cmos cmos;
+    struct uart com[2]; /* COM1 is the console; what is sent to COM2 goes to standard error */
+    unsigned shutdown_matched; /* letters of "Shutdown" seen at port 0x8900 */
+    bool stopped;
+    int status; /* the program's exit status, once stopped */
+    struct exit_counts counts;
+};
+
+/* Makes the VM, its memory and its vCPU at reset. Ends the program with a message when KVM refuses. */
+void machine_create(struct machine *m, uint64_t ram_size);
+/* The vCPU's state at a Multiboot kernel's entry: 32-bit flat segments, paging off. Multiboot 0.6.96, 3.2. */
+void machine_start_at(struct machine *m, uint32_t entry, uint32_t eax, uint32_t ebx);
+/* Runs the guest until it stops; returns the status for exit(). */
+int machine_run(struct machine *m);
+
+/* The port devices. data holds one item of size bytes, little endian; unclaimed ports read as ones. */
+void ports_access(struct machine *m, uint16_t port, bool out, uint8_t *data, unsigned size);
+
+/* Prints the vCPU's registers, for reports of crashes. */
+void machine_dump(struct machine *m);
+void machine_print_stats(const struct machine *m);
+void machine_stop(struct machine *m, int status);
+/* Nanoseconds of a monotonic clock. */
+uint64_t clock_ns(void);

@@ -1,0 +1,94 @@
+/* vmm: boots a Multiboot kernel as a guest of /dev/kvm, with its serial console on standard input and output. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "user/vmm/machine.h"
+#include "user/vmm/multiboot.h"
+#include "user/vmm/say.h"
+
+enum { DEFAULT_MIB = 64, MIN_MIB = 2, MAX_MIB = 3072 };
+
+struct options {
+    struct boot_request boot;
+    uint64_t ram_size;
+    const char *name;
+    bool stats;
+};
+
+static const char usage[] = "usage: vmm [--mem MB] [--module FILE[=ARGS]]... [--append \"CMDLINE\"] [--stats] "
+                            "[--name NAME] KERNEL";
+
+static uint64_t parse_memory(const char *text)
+{
+    char *end;
+    unsigned long mib = strtoul(text, &end, 10);
+
+    if (*text < '0' || *text > '9' || *end || mib < MIN_MIB || mib > MAX_MIB)
+        die(STATUS_USAGE, "--mem %s: not a number of MiB from %d to %d", text, MIN_MIB, MAX_MIB);
+    return mib * MIB;
+}
+
+static void add_module(struct boot_request *boot, char *text)
+{
+    char *args = strchr(text, '=');
+
+    if (boot->module_count == MAX_MODULES)
+        die(STATUS_USAGE, "--module %s: more than %d modules", text, MAX_MODULES);
+    if (args)
+        *args++ = 0;
+    boot->modules[boot->module_count++] = (struct boot_module){.file = text, .args = args};
+}
+
+static struct options parse(int argc, char **argv)
+{
+    struct options o = {.ram_size = DEFAULT_MIB * MIB};
+    int i;
+
+    for (i = 1; i < argc && argv[i][0] == '-'; i++) {
+        const char *option = argv[i];
+        if (!strcmp(option, "--stats")) {
+            o.stats = true;
+            continue;
+        }
+        if (!strcmp(option, "--help")) {
+            puts(usage);
+            exit(STATUS_OK);
+        }
+        if (i + 1 == argc)
+            die(STATUS_USAGE, "%s: unknown option, or its value is missing; %s", option, usage);
+        char *value = argv[++i];
+        if (!strcmp(option, "--mem"))
+            o.ram_size = parse_memory(value);
+        else if (!strcmp(option, "--module"))
+            add_module(&o.boot, value);
+        else if (!strcmp(option, "--append"))
+            o.boot.append = value;
+        else if (!strcmp(option, "--name"))
+            o.name = value;
+        else
+            die(STATUS_USAGE, "%s: unknown option; %s", option, usage);
+    }
+    if (i + 1 != argc)
+        die(STATUS_USAGE, "%s", usage);
+    o.boot.kernel = argv[i];
+    if (!o.name)
+        o.name = strrchr(argv[i], '/') ? strrchr(argv[i], '/') + 1 : argv[i];
+    return o;
+}
+
+int main(int argc, char **argv)
+{
+    static struct machine m;
+    struct options o = parse(argc, argv);
+
+    m.name = o.name;
+    machine_create(&m, o.ram_size);
+    struct boot_entry entry = multiboot_load(&o.boot, m.ram, m.ram_size);
+    machine_start_at(&m, entry.eip, entry.eax, entry.ebx);
+    int status = machine_run(&m);
+    if (o.stats)
+        machine_print_stats(&m);
+    return status;
+}

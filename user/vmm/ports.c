@@ -1,0 +1,114 @@
+/* Who answers at which I/O port. */
+#include "user/vmm/machine.h"
+
+#include <string.h>
+
+#include "user/vmm/say.h"
+
+enum {
+    PORT_RESET_KEYBOARD = 0x64,
+    PORT_FAST_A20 = 0x92,
+    PORT_DEBUG_EXIT = 0xf4,
+    PORT_ACPI_PM1A = 0x604,
+    PORT_RESET = 0xcf9,
+    PORT_BOCHS_SHUTDOWN = 0x8900,
+};
+enum { ACPI_SLEEP_ENABLE = 0x20 }; /* bit 13, seen in the second byte */
+
+static bool is_pic(uint16_t port)
+{
+    return port == 0x20 || port == 0x21 || port == 0xa0 || port == 0xa1;
+}
+
+static bool is_pit(uint16_t port)
+{
+    return (port >= 0x40 && port <= 0x43) || port == 0x61;
+}
+
+static struct uart *uart_at(struct machine *m, uint16_t port)
+{
+    if (port >= 0x3f8 && port <= 0x3ff)
+        return &m->com[0];
+    if (port >= 0x2f8 && port <= 0x2ff)
+        return &m->com[1];
+    return NULL;
+}
+
+static uint8_t read_byte(struct machine *m, uint16_t port)
+{
+    struct uart *uart = uart_at(m, port);
+
+    if (uart)
+        return uart_read(uart, port & 7);
+    if (is_pic(port))
+        return pic_read(&m->pic, port);
+    if (is_pit(port))
+        return pit_read(&m->pit, port, clock_ns());
+    if (port == 0x70 || port == 0x71)
+        return cmos_read(&m->cmos, port);
+    if (port == 0x60 || port == PORT_RESET_KEYBOARD)
+        return 0; /* no key, and the controller is ready for commands */
+    if (port == PORT_FAST_A20)
+        return 2;
+    m->counts.ports_nowhere++;
+    return 0xff;
+}
+
+/* Bochs's power-off: the word "Shutdown", a byte at a time. */
+static void match_shutdown(struct machine *m, uint8_t letter)
+{
+    static const char word[] = "Shutdown";
+
+    if (letter == (uint8_t)word[m->shutdown_matched])
+        m->shutdown_matched++;
+    else
+        m->shutdown_matched = letter == 'S';
+    if (m->shutdown_matched == strlen(word))
+        machine_stop(m, STATUS_OK);
+}
+
+static void reset(struct machine *m)
+{
+    say("%s: the guest asked for a reset", m->name);
+    machine_stop(m, STATUS_OK);
+}
+
+static void write_byte(struct machine *m, uint16_t port, uint8_t value)
+{
+    struct uart *uart = uart_at(m, port);
+
+    if (uart)
+        uart_write(uart, port & 7, value);
+    else if (is_pic(port))
+        pic_write(&m->pic, port, value);
+    else if (is_pit(port))
+        pit_write(&m->pit, port, value, clock_ns());
+    else if (port == 0x70 || port == 0x71)
+        cmos_write(&m->cmos, port, value);
+    else if (port == 0xe9)
+        uart_write(&m->com[0], 0, value); /* Bochs's debug port: onto the console */
+    else if (port == PORT_DEBUG_EXIT)
+        machine_stop(m, value);
+    else if (port == PORT_ACPI_PM1A + 1 && value & ACPI_SLEEP_ENABLE)
+        machine_stop(m, STATUS_OK);
+    else if (port == PORT_BOCHS_SHUTDOWN)
+        match_shutdown(m, value);
+    else if ((port == PORT_RESET_KEYBOARD && value == 0xfe) || (port == PORT_RESET && value & 4))
+        reset(m);
+    else
+        m->counts.ports_nowhere++;
+}
+
+/* A wide access to a byte-wide device goes to neighbouring ports; the one to the exit port is a single value. */
+void ports_access(struct machine *m, uint16_t port, bool out, uint8_t *data, unsigned size)
+{
+    if (out && port == PORT_DEBUG_EXIT)
+        size = 1;
+    for (unsigned i = 0; i < size && !m->stopped; i++) {
+        uint16_t at = (uint16_t)(port + i);
+        if (out)
+            write_byte(m, at, data[i]);
+        else
+            data[i] = read_byte(m, at);
+    }
+}
