@@ -16,7 +16,7 @@ KERNEL_SRC := $(sort $(shell find kernel container hv -name '*.[cS]' 2>/dev/null
 KERNEL_OBJ := $(KERNEL_SRC:%=$(BUILD)/%.o)
 KERNEL_LDS := kernel/boot/kernel.ld
 
-.PHONY: all kernel user root iso units clean
+.PHONY: all kernel user guests root iso units clean
 all: kernel root iso
 kernel: $(BUILD)/vivarium.elf32
 
@@ -120,6 +120,30 @@ endef
 $(foreach n,$(USER_NAMES),$(eval $(call link_program,$(BUILD)/bin/$(n),$(patsubst %,$(BUILD)/u/%.o,$(call user_src,$(n))),$(LIBS_$(n)))))
 $(foreach n,$(TEST_NAMES),$(eval $(call link_program,$(BUILD)/test/$(n),$(BUILD)/u/tests/guest/$(n).c.o)))
 
+# ---- guest kernels: tests/guests/NAME.c is /lib/guests/NAME, on the small floor in tests/guests/lib ----
+GUEST_NAMES := $(sort $(patsubst tests/guests/%.c,%,$(wildcard tests/guests/*.c)))
+GUEST_LIB   := $(patsubst %,$(BUILD)/g/%.o,$(wildcard tests/guests/lib/*.[cS]))
+GUEST_LDS   := tests/guests/lib/guest.ld
+GUESTS      := $(GUEST_NAMES:%=$(BUILD)/guests/%) $(BUILD)/guests/flat
+CFLAGS_GUEST := -std=gnu17 -O2 -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
+    -fcf-protection=none -fno-asynchronous-unwind-tables -MMD -MP $(CFLAGS_WARN) -I.
+GUEST_LINK := $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments
+
+guests: $(GUESTS)
+$(BUILD)/g/%.o: %
+	@mkdir -p $(@D)
+	@echo "  CC [g]  $<"
+	$(V)$(CC) $(CFLAGS_GUEST) -c -o $@ $<
+
+$(BUILD)/guests/%: $(BUILD)/g/tests/guests/%.c.o $(BUILD)/g/user/work/checksum.c.o $(GUEST_LIB) $(GUEST_LDS)
+	@mkdir -p $(@D)
+	$(V)$(GUEST_LINK) -T $(GUEST_LDS) -o $@ $(filter %.o,$^)
+
+$(BUILD)/guests/flat: $(BUILD)/g/tests/guests/flat.S.o
+	@mkdir -p $(@D)
+	$(V)$(GUEST_LINK) -Wl,-Ttext=0x200000 -o $@.elf $<
+	$(V)$(OBJCOPY) -O binary -j .text $@.elf $@
+
 # ---- the root file system -----------------------------------------------------------------------
 BUSYBOX   ?= /bin/busybox
 TEST_SCRIPTS := $(wildcard tests/guest/*.sh)
@@ -127,7 +151,8 @@ ROOT_DIRS := proc sys dev tmp run root lib/images lib/guests test var
 ROOT_ITEMS = $(ROOT_DIRS:%=%/) bin/busybox=$(BUSYBOX) @$(BUSYBOX) etc=tools/rootfs/etc \
     $(foreach n,$(USER_NAMES),$(call user_place,$(n))=$(BUILD)/strip/bin/$(n)) \
     $(foreach n,$(TEST_NAMES),test/$(n)=$(BUILD)/strip/test/$(n)) \
-    $(foreach f,$(TEST_SCRIPTS),test/$(notdir $(f))=$(f))
+    $(foreach f,$(TEST_SCRIPTS),test/$(notdir $(f))=$(f)) \
+    $(foreach g,$(notdir $(GUESTS)),lib/guests/$(g)=$(BUILD)/guests/$(g))
 STRIPPED := $(USER_NAMES:%=$(BUILD)/strip/bin/%) $(TEST_NAMES:%=$(BUILD)/strip/test/%)
 
 $(BUILD)/strip/%: $(BUILD)/%
@@ -135,7 +160,7 @@ $(BUILD)/strip/%: $(BUILD)/%
 	$(V)strip -o $@ $<
 
 root: $(BUILD)/root.cpio
-$(BUILD)/root.cpio: $(STRIPPED) $(TEST_SCRIPTS) $(wildcard tools/rootfs/etc/*) tools/viv/cpio.py $(BUSYBOX) Makefile
+$(BUILD)/root.cpio: $(STRIPPED) $(GUESTS) $(TEST_SCRIPTS) $(wildcard tools/rootfs/etc/*) tools/viv/cpio.py $(BUSYBOX) Makefile
 	@mkdir -p $(@D)
 	@echo "  CPIO    $@"
 	$(V)python3 tools/viv/cpio.py $@ $(ROOT_ITEMS)
@@ -170,4 +195,4 @@ $(foreach n,$(UNIT_NAMES),$(eval $(call link_unit,$(n))))
 clean:
 	rm -rf $(BUILD)
 
--include $(KERNEL_OBJ:.o=.d) $(LIBC_OBJ:.o=.d) $(USER_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(shell find $(BUILD)/t -name '*.d' 2>/dev/null)
+-include $(KERNEL_OBJ:.o=.d) $(LIBC_OBJ:.o=.d) $(USER_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(shell find $(BUILD)/t $(BUILD)/g -name '*.d' 2>/dev/null)

@@ -2,8 +2,8 @@
 #include <stdint.h>
 
 /*
- * The MC146818 clock and its CMOS memory at ports 0x70 and 0x71. The time is the host's, UTC, in BCD and 24 hours;
- * an update is never in progress. Alarms and periodic interrupts are not there.
+ * The MC146818 clock and its CMOS memory at ports 0x70 and 0x71. The time is the host's, UTC, in
+ * BCD and 24 hours; an update is never in progress. Alarms and periodic interrupts are not there.
  */
 
 struct cmos {

@@ -5,7 +5,8 @@
 
 /*
  * The person's side of the guest's serial line: standard input and output.
- * A terminal is switched to raw mode, so that the guest sees every key; ^A x leaves the monitor, ^A ^A sends ^A.
+ * A terminal is switched to raw mode, so that the guest sees every key; ^A x leaves the monitor, ^A
+ * ^A sends ^A.
  */
 
 /* Switches a terminal to raw mode; does nothing when standard input is none. */
@@ -14,7 +15,8 @@ void console_start(void);
 void console_restore(void);
 bool console_is_raw(void);
 
-/* Takes in what standard input has ready, without waiting; what the guest cannot take yet is kept here. True: the person typed ^A x. */
+/* Takes in what standard input has ready, without waiting; what the guest cannot take yet is kept
+ * here. True: the person typed ^A x. */
 bool console_pump(void);
 /* Hands out at most room bytes of what was taken in. */
 size_t console_take(uint8_t *buffer, size_t room);

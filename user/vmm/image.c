@@ -1,7 +1,7 @@
 /* Kernel files: reading them, and ELF. Every number in a file is checked before it is used. */
 #include "user/vmm/image.h"
 
-#include <elf.h>
+#include <linux/elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -59,23 +59,25 @@ void image_free(struct image *image)
     image->data = NULL;
 }
 
-void image_place(const struct image *image, struct guest_memory guest, const char *what, uint64_t offset,
-                 uint64_t size, uint64_t address, uint64_t memory_size)
+void image_place(const struct image *image, struct guest_memory guest, const char *what,
+                 uint64_t offset, uint64_t size, uint64_t address, uint64_t memory_size)
 {
     unsigned long long at = address, end = address + memory_size;
 
     if (offset > image->size || size > image->size - offset)
-        die(STATUS_USAGE, "%s: %s: file offset 0x%llx + size 0x%llx is past the file's end (0x%llx): truncated?",
+        die(STATUS_USAGE,
+            "%s: %s: file offset 0x%llx + size 0x%llx is past the file's end (0x%llx): truncated?",
             image->file, what, (unsigned long long)offset, (unsigned long long)size,
             (unsigned long long)image->size);
     if (size > memory_size)
         die(STATUS_USAGE, "%s: %s: file size 0x%llx is above memory size 0x%llx", image->file, what,
             (unsigned long long)size, (unsigned long long)memory_size);
     if (end < at || end > guest.size)
-        die(STATUS_USAGE, "%s: %s: memory 0x%llx-0x%llx is outside the guest's %llu MiB", image->file, what, at, end,
-            (unsigned long long)(guest.size / MIB));
+        die(STATUS_USAGE, "%s: %s: memory 0x%llx-0x%llx is outside the guest's %llu MiB",
+            image->file, what, at, end, (unsigned long long)(guest.size / MIB));
     if (at < HOLE_END && end > HOLE_START)
-        die(STATUS_USAGE, "%s: %s: memory 0x%llx-0x%llx is over the hole at 0xa0000", image->file, what, at, end);
+        die(STATUS_USAGE, "%s: %s: memory 0x%llx-0x%llx is over the hole at 0xa0000", image->file,
+            what, at, end);
     memcpy(guest.ram + address, image->data + offset, size);
     memset(guest.ram + address + size, 0, memory_size - size);
 }
@@ -88,7 +90,8 @@ static struct elf read_elf(const struct image *image)
     if (image->size < sizeof(*e64))
         die(STATUS_USAGE, "%s: ELF header: truncated", image->file);
     if (e32->e_ident[EI_DATA] != ELFDATA2LSB)
-        die(STATUS_USAGE, "%s: ELF header: EI_DATA %u is not little endian", image->file, e32->e_ident[EI_DATA]);
+        die(STATUS_USAGE, "%s: ELF header: EI_DATA %u is not little endian", image->file,
+            e32->e_ident[EI_DATA]);
     if (e32->e_type != ET_EXEC)
         die(STATUS_USAGE, "%s: ELF header: e_type %u is not ET_EXEC", image->file, e32->e_type);
     if (e32->e_machine != EM_386 && e32->e_machine != EM_X86_64)
@@ -97,7 +100,8 @@ static struct elf read_elf(const struct image *image)
         return (struct elf){false, e32->e_entry, e32->e_phoff, e32->e_phentsize, e32->e_phnum};
     if (e32->e_ident[EI_CLASS] == ELFCLASS64)
         return (struct elf){true, e64->e_entry, e64->e_phoff, e64->e_phentsize, e64->e_phnum};
-    die(STATUS_USAGE, "%s: ELF header: EI_CLASS %u is neither 32 nor 64 bit", image->file, e32->e_ident[EI_CLASS]);
+    die(STATUS_USAGE, "%s: ELF header: EI_CLASS %u is neither 32 nor 64 bit", image->file,
+        e32->e_ident[EI_CLASS]);
 }
 
 static struct segment read_segment(const struct image *image, const struct elf *elf, unsigned i)
@@ -108,10 +112,12 @@ static struct segment read_segment(const struct image *image, const struct elf *
 
     if (elf->wide) {
         memcpy(&p64, at, sizeof(p64));
-        return (struct segment){i, p64.p_type, p64.p_offset, p64.p_vaddr, p64.p_paddr, p64.p_filesz, p64.p_memsz};
+        return (struct segment){i,           p64.p_type,   p64.p_offset, p64.p_vaddr,
+                                p64.p_paddr, p64.p_filesz, p64.p_memsz};
     }
     memcpy(&p32, at, sizeof(p32));
-    return (struct segment){i, p32.p_type, p32.p_offset, p32.p_vaddr, p32.p_paddr, p32.p_filesz, p32.p_memsz};
+    return (struct segment){i,           p32.p_type,   p32.p_offset, p32.p_vaddr,
+                            p32.p_paddr, p32.p_filesz, p32.p_memsz};
 }
 
 static void check_program_headers(const struct image *image, const struct elf *elf)
@@ -119,9 +125,12 @@ static void check_program_headers(const struct image *image, const struct elf *e
     size_t least = elf->wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
 
     if (elf->phentsize < least)
-        die(STATUS_USAGE, "%s: ELF header: e_phentsize %u is below %zu", image->file, elf->phentsize, least);
-    if (elf->phoff > image->size || (uint64_t)elf->phentsize * elf->phnum > image->size - elf->phoff)
-        die(STATUS_USAGE, "%s: ELF header: e_phoff 0x%llx: program headers are past the file's end: truncated?",
+        die(STATUS_USAGE, "%s: ELF header: e_phentsize %u is below %zu", image->file,
+            elf->phentsize, least);
+    if (elf->phoff > image->size ||
+        (uint64_t)elf->phentsize * elf->phnum > image->size - elf->phoff)
+        die(STATUS_USAGE,
+            "%s: ELF header: e_phoff 0x%llx: program headers are past the file's end: truncated?",
             image->file, (unsigned long long)elf->phoff);
 }
 

@@ -4,7 +4,8 @@
 
 /*
  * A kernel file in the monitor's memory, and the two ways to put it into the guest's.
- * All functions end the program with a message that names the file and the field when something does not fit.
+ * All functions end the program with a message that names the file and the field when something
+ * does not fit.
  */
 
 struct image {
@@ -32,7 +33,7 @@ void image_free(struct image *image);
  * turned into the physical one of the segment that holds it, as GRUB does. */
 struct placement image_load_elf(const struct image *image, struct guest_memory guest);
 
-/* Copies size bytes of the image to a guest-physical address and clears the memory behind them up to
- * memory_size. what names the part in messages. */
-void image_place(const struct image *image, struct guest_memory guest, const char *what, uint64_t offset,
-                 uint64_t size, uint64_t address, uint64_t memory_size);
+/* Copies size bytes of the image to a guest-physical address and clears the memory behind them up
+ * to memory_size. what names the part in messages. */
+void image_place(const struct image *image, struct guest_memory guest, const char *what,
+                 uint64_t offset, uint64_t size, uint64_t address, uint64_t memory_size);

@@ -1,4 +1,5 @@
-/* Making the virtual machine: the KVM objects, memory slots, CPUID and the first register values. */
+/* Making the virtual machine: the KVM objects, memory slots, CPUID and the first register values.
+ */
 #include "user/vmm/machine.h"
 
 #include <errno.h>
@@ -61,11 +62,12 @@ static void make_memory(struct machine *m, uint64_t size)
     add_slot(m, 1, HOLE_END, size);
 }
 
-/* One leaf of what KVM supports, less what this machine does not have: any APIC, nesting, MWAIT, and KVM's own
- * paravirtual features. */
+/* One leaf of what KVM supports, less what this machine does not have: any APIC, nesting, MWAIT,
+ * and KVM's own paravirtual features. */
 static void trim_leaf(struct kvm_cpuid_entry2 *e)
 {
-    const uint32_t monitor = 1u << 3, vmx = 1u << 5, x2apic = 1u << 21, deadline = 1u << 24, hypervisor = 1u << 31;
+    const uint32_t monitor = 1u << 3, vmx = 1u << 5, x2apic = 1u << 21, deadline = 1u << 24,
+                   hypervisor = 1u << 31;
     const uint32_t apic = 1u << 9, svm = 1u << 2;
 
     if (e->function == 1) {
@@ -84,7 +86,8 @@ static void trim_leaf(struct kvm_cpuid_entry2 *e)
 
 static void set_cpuid(struct machine *m)
 {
-    struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + CPUID_ENTRIES * sizeof(cpuid->entries[0]));
+    struct kvm_cpuid2 *cpuid =
+        calloc(1, sizeof(*cpuid) + CPUID_ENTRIES * sizeof(cpuid->entries[0]));
 
     if (!cpuid)
         die(STATUS_USAGE, "no memory");
@@ -128,8 +131,14 @@ void machine_create(struct machine *m, uint64_t ram_size)
 
 static struct kvm_segment flat_segment(uint16_t selector, uint8_t type)
 {
-    return (struct kvm_segment){.base = 0, .limit = 0xffffffff, .selector = selector, .type = type,
-                                .present = 1, .db = 1, .s = 1, .g = 1};
+    return (struct kvm_segment){.base = 0,
+                                .limit = 0xffffffff,
+                                .selector = selector,
+                                .type = type,
+                                .present = 1,
+                                .db = 1,
+                                .s = 1,
+                                .g = 1};
 }
 
 void machine_start_at(struct machine *m, uint32_t entry, uint32_t eax, uint32_t ebx)
@@ -161,7 +170,8 @@ void machine_dump(struct machine *m)
     say("rsi %016llx rdi %016llx rbp %016llx r8  %016llx", r.rsi, r.rdi, r.rbp, r.r8);
     say("r9  %016llx r10 %016llx r11 %016llx r12 %016llx", r.r9, r.r10, r.r11, r.r12);
     say("r13 %016llx r14 %016llx r15 %016llx", r.r13, r.r14, r.r15);
-    say("cr0 %08llx cr2 %016llx cr3 %016llx cr4 %08llx efer %04llx", s.cr0, s.cr2, s.cr3, s.cr4, s.efer);
+    say("cr0 %08llx cr2 %016llx cr3 %016llx cr4 %08llx efer %04llx", s.cr0, s.cr2, s.cr3, s.cr4,
+        s.efer);
 }
 
 static const char *const exit_names[] = {
@@ -183,7 +193,8 @@ void machine_print_stats(const struct machine *m)
     for (unsigned i = 0; i < sizeof(c->reason) / sizeof(c->reason[0]); i++) {
         bool named = i < sizeof(exit_names) / sizeof(exit_names[0]) && exit_names[i];
         if (c->reason[i])
-            say("%12llu exits: %s (%u)", (unsigned long long)c->reason[i], named ? exit_names[i] : "other", i);
+            say("%12llu exits: %s (%u)", (unsigned long long)c->reason[i],
+                named ? exit_names[i] : "other", i);
     }
     say("%12llu interrupts injected", (unsigned long long)c->interrupts);
     say("%12llu port bytes and %llu mmio accesses to nothing", (unsigned long long)c->ports_nowhere,

@@ -11,7 +11,8 @@
 
 /*
  * The guest's machine: one vCPU, memory, and the devices of an old PC without APIC, PCI and ACPI.
- * Everything runs in one thread; a timer signal takes the vCPU out of the guest when a device has something to do.
+ * Everything runs in one thread; a timer signal takes the vCPU out of the guest when a device has
+ * something to do.
  */
 
 #define MIB (1024ull * 1024)
@@ -41,14 +42,17 @@ struct machine {
     struct exit_counts counts;
 };
 
-/* Makes the VM, its memory and its vCPU at reset. Ends the program with a message when KVM refuses. */
+/* Makes the VM, its memory and its vCPU at reset. Ends the program with a message when KVM refuses.
+ */
 void machine_create(struct machine *m, uint64_t ram_size);
-/* The vCPU's state at a Multiboot kernel's entry: 32-bit flat segments, paging off. Multiboot 0.6.96, 3.2. */
+/* The vCPU's state at a Multiboot kernel's entry: 32-bit flat segments, paging off. Multiboot
+ * 0.6.96, 3.2. */
 void machine_start_at(struct machine *m, uint32_t entry, uint32_t eax, uint32_t ebx);
 /* Runs the guest until it stops; returns the status for exit(). */
 int machine_run(struct machine *m);
 
-/* The port devices. data holds one item of size bytes, little endian; unclaimed ports read as ones. */
+/* The port devices. data holds one item of size bytes, little endian; unclaimed ports read as ones.
+ */
 void ports_access(struct machine *m, uint16_t port, bool out, uint8_t *data, unsigned size);
 
 /* Prints the vCPU's registers, for reports of crashes. */

@@ -1,4 +1,5 @@
-/* vmm: boots a Multiboot kernel as a guest of /dev/kvm, with its serial console on standard input and output. */
+/* vmm: boots a Multiboot kernel as a guest of /dev/kvm, with its serial console on standard input
+ * and output. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +18,9 @@ struct options {
     bool stats;
 };
 
-static const char usage[] = "usage: vmm [--mem MB] [--module FILE[=ARGS]]... [--append \"CMDLINE\"] [--stats] "
-                            "[--name NAME] KERNEL";
+static const char usage[] =
+    "usage: vmm [--mem MB] [--module FILE[=ARGS]]... [--append \"CMDLINE\"] [--stats] "
+    "[--name NAME] KERNEL";
 
 static uint64_t parse_memory(const char *text)
 {

@@ -1,6 +1,7 @@
 /*
- * Loading a Multiboot kernel. Low memory: the boot information, the memory map, the module list and all strings
- * lie between 0x10000 and 0x20000, where no kernel is loaded that starts at 1 MiB. Modules follow the kernel, page aligned.
+ * Loading a Multiboot kernel. Low memory: the boot information, the memory map, the module list and
+ * all strings lie between 0x10000 and 0x20000, where no kernel is loaded that starts at 1 MiB.
+ * Modules follow the kernel, page aligned.
  */
 #include "user/vmm/multiboot.h"
 
@@ -16,9 +17,21 @@
 #define LOADER_MAGIC 0x2badb002u
 
 enum { SEARCH = 8192, PAGE = 4096 };
-enum { WANT_PAGE_ALIGN = 1, WANT_MEMORY = 2, KNOWN_WANTS = 3, WANT_MASK = 0xffff, AOUT_KLUDGE = 1 << 16 };
+enum {
+    WANT_PAGE_ALIGN = 1,
+    WANT_MEMORY = 2,
+    KNOWN_WANTS = 3,
+    WANT_MASK = 0xffff,
+    AOUT_KLUDGE = 1 << 16
+};
 enum { INFO_AREA = 0x10000, INFO_AREA_END = 0x20000, EBDA = 0x9fc00 };
-enum { HAS_MEMORY = 1, HAS_CMDLINE = 4, HAS_MODULES = 8, HAS_MMAP = 1 << 6, HAS_LOADER_NAME = 1 << 9 };
+enum {
+    HAS_MEMORY = 1,
+    HAS_CMDLINE = 4,
+    HAS_MODULES = 8,
+    HAS_MMAP = 1 << 6,
+    HAS_LOADER_NAME = 1 << 9
+};
 
 struct mb_header {
     uint32_t magic, flags, checksum;
@@ -27,7 +40,8 @@ struct mb_header {
 
 struct mb_info {
     uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr;
-    uint32_t syms[4], mmap_length, mmap_addr, drives_length, drives_addr, config_table, boot_loader_name;
+    uint32_t syms[4], mmap_length, mmap_addr, drives_length, drives_addr, config_table,
+        boot_loader_name;
     uint32_t apm_table;
     uint32_t unused[12];
 };
@@ -56,7 +70,8 @@ static uint32_t low_put(struct low_area *low, const void *data, size_t size)
     uint32_t at = low->next;
 
     if (size > INFO_AREA_END - at)
-        die(STATUS_USAGE, "command lines of kernel and modules: longer than %d bytes", INFO_AREA_END - INFO_AREA);
+        die(STATUS_USAGE, "command lines of kernel and modules: longer than %d bytes",
+            INFO_AREA_END - INFO_AREA);
     memcpy(low->guest.ram + at, data, size);
     low->next = (uint32_t)((at + size + 7) & ~7ull);
     return at;
@@ -92,15 +107,18 @@ static size_t find_header(const struct image *image, struct mb_header *header)
         memcpy(header, image->data + at, size);
         return at;
     }
-    die(STATUS_USAGE, "%s: no Multiboot header in the first %d bytes: not a Multiboot kernel", image->file, SEARCH);
+    die(STATUS_USAGE, "%s: no Multiboot header in the first %d bytes: not a Multiboot kernel",
+        image->file, SEARCH);
 }
 
 static void check_wants(const struct image *image, const struct mb_header *h)
 {
-    uint32_t unknown = h->flags & WANT_MASK & ~KNOWN_WANTS & ~4u; /* bit 2, a video mode, is a wish */
+    uint32_t unknown =
+        h->flags & WANT_MASK & ~KNOWN_WANTS & ~4u; /* bit 2, a video mode, is a wish */
 
     if (unknown)
-        die(STATUS_USAGE, "%s: Multiboot header: flags 0x%x ask for the unknown 0x%x", image->file, h->flags, unknown);
+        die(STATUS_USAGE, "%s: Multiboot header: flags 0x%x ask for the unknown 0x%x", image->file,
+            h->flags, unknown);
 }
 
 /* The header's own addresses instead of ELF's. */
@@ -108,25 +126,26 @@ static struct placement load_flat(const struct image *image, const struct mb_hea
                                   struct guest_memory guest)
 {
     if (h->header_addr < h->load_addr || h->header_addr - h->load_addr > at)
-        die(STATUS_USAGE, "%s: Multiboot header: load_addr 0x%x does not fit header_addr 0x%x", image->file,
-            h->load_addr, h->header_addr);
+        die(STATUS_USAGE, "%s: Multiboot header: load_addr 0x%x does not fit header_addr 0x%x",
+            image->file, h->load_addr, h->header_addr);
     uint64_t offset = at - (h->header_addr - h->load_addr);
     uint64_t size = image->size - offset;
     if (h->load_end_addr && h->load_end_addr < h->load_addr)
-        die(STATUS_USAGE, "%s: Multiboot header: load_end_addr 0x%x is below load_addr 0x%x", image->file,
-            h->load_end_addr, h->load_addr);
+        die(STATUS_USAGE, "%s: Multiboot header: load_end_addr 0x%x is below load_addr 0x%x",
+            image->file, h->load_end_addr, h->load_addr);
     if (h->load_end_addr)
         size = h->load_end_addr - h->load_addr;
     uint64_t end = h->load_addr + size;
     if (h->bss_end_addr && h->bss_end_addr < end)
-        die(STATUS_USAGE, "%s: Multiboot header: bss_end_addr 0x%x is below the loaded end 0x%llx", image->file,
-            h->bss_end_addr, (unsigned long long)end);
+        die(STATUS_USAGE, "%s: Multiboot header: bss_end_addr 0x%x is below the loaded end 0x%llx",
+            image->file, h->bss_end_addr, (unsigned long long)end);
     if (h->bss_end_addr)
         end = h->bss_end_addr;
-    image_place(image, guest, "Multiboot load_addr", offset, size, h->load_addr, end - h->load_addr);
+    image_place(image, guest, "Multiboot load_addr", offset, size, h->load_addr,
+                end - h->load_addr);
     if (h->entry_addr < h->load_addr || h->entry_addr >= end)
-        die(STATUS_USAGE, "%s: Multiboot header: entry_addr 0x%x is outside 0x%x-0x%llx", image->file, h->entry_addr,
-            h->load_addr, (unsigned long long)end);
+        die(STATUS_USAGE, "%s: Multiboot header: entry_addr 0x%x is outside 0x%x-0x%llx",
+            image->file, h->entry_addr, h->load_addr, (unsigned long long)end);
     return (struct placement){.start = h->load_addr, .end = end, .entry = h->entry_addr};
 }
 
@@ -142,16 +161,17 @@ static struct placement load_kernel(const struct image *image, struct guest_memo
     else if (image->size >= 4 && !memcmp(image->data, "\177ELF", 4))
         p = image_load_elf(image, guest);
     else
-        die(STATUS_USAGE, "%s: Multiboot header: flags 0x%x: neither ELF nor load addresses", image->file,
-            header.flags);
+        die(STATUS_USAGE, "%s: Multiboot header: flags 0x%x: neither ELF nor load addresses",
+            image->file, header.flags);
     if (p.start < INFO_AREA_END && p.end > INFO_AREA)
-        die(STATUS_USAGE, "%s: load address 0x%llx is over the boot information (0x%x-0x%x)", image->file,
-            (unsigned long long)p.start, INFO_AREA, INFO_AREA_END);
+        die(STATUS_USAGE, "%s: load address 0x%llx is over the boot information (0x%x-0x%x)",
+            image->file, (unsigned long long)p.start, INFO_AREA, INFO_AREA_END);
     return p;
 }
 
 /* Puts the modules behind the kernel; the list goes to the low area. */
-static void load_modules(const struct boot_request *request, struct low_area *low, uint64_t at, struct mb_info *info)
+static void load_modules(const struct boot_request *request, struct low_area *low, uint64_t at,
+                         struct mb_info *info)
 {
     struct mb_module list[MAX_MODULES] = {0};
 
@@ -186,12 +206,14 @@ static void describe_memory(struct low_area *low, struct mb_info *info)
     info->mmap_addr = low_put(low, map, sizeof(map));
 }
 
-struct boot_entry multiboot_load(const struct boot_request *request, uint8_t *ram, uint64_t ram_size)
+struct boot_entry multiboot_load(const struct boot_request *request, uint8_t *ram,
+                                 uint64_t ram_size)
 {
     struct low_area low = {.guest = {ram, ram_size}, .next = INFO_AREA + sizeof(struct mb_info)};
     struct image kernel = image_read(request->kernel);
     struct placement p = load_kernel(&kernel, low.guest);
-    struct mb_info info = {.flags = HAS_MEMORY | HAS_CMDLINE | HAS_MODULES | HAS_MMAP | HAS_LOADER_NAME};
+    struct mb_info info = {.flags =
+                               HAS_MEMORY | HAS_CMDLINE | HAS_MODULES | HAS_MMAP | HAS_LOADER_NAME};
 
     image_free(&kernel);
     load_modules(request, &low, p.end, &info);

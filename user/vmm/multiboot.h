@@ -24,6 +24,8 @@ struct boot_entry {
     uint32_t eip, eax, ebx;
 };
 
-/* Loads the kernel and its modules into ram (ram_size bytes at guest-physical 0) and writes the boot information.
- * Whatever is wrong with a file ends the program with one line that names the file and the field. */
-struct boot_entry multiboot_load(const struct boot_request *request, uint8_t *ram, uint64_t ram_size);
+/* Loads the kernel and its modules into ram (ram_size bytes at guest-physical 0) and writes the
+ * boot information. Whatever is wrong with a file ends the program with one line that names the
+ * file and the field. */
+struct boot_entry multiboot_load(const struct boot_request *request, uint8_t *ram,
+                                 uint64_t ram_size);

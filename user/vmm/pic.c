@@ -1,4 +1,5 @@
-/* The 8259A pair. Priorities are fixed: input 0 is the highest, the slave's eight stand at the master's input 2. */
+/* The 8259A pair. Priorities are fixed: input 0 is the highest, the slave's eight stand at the
+ * master's input 2. */
 #include "user/vmm/pic.h"
 
 #include <string.h>
@@ -13,7 +14,8 @@ void pic_init(struct pic *pic)
     pic->chip[1].vector_base = 8;
 }
 
-/* The input to serve next, or -1: a request that is not masked and is above everything in service. */
+/* The input to serve next, or -1: a request that is not masked and is above everything in service.
+ */
 static int chip_next(const struct pic_chip *c)
 {
     for (int i = 0; i < 8; i++) {
@@ -109,7 +111,8 @@ static void write_eoi(struct pic_chip *c, uint8_t value)
     if (specific)
         c->service &= (uint8_t) ~(1 << (value & 7));
     else
-        c->service &= (uint8_t)(c->service - 1); /* drops the lowest bit set: the highest priority */
+        c->service &=
+            (uint8_t)(c->service - 1); /* drops the lowest bit set: the highest priority */
 }
 
 static void write_data(struct pic_chip *c, uint8_t value)

@@ -3,8 +3,9 @@
 #include <stdint.h>
 
 /*
- * The pair of 8259A interrupt controllers of a PC: master at 0x20, slave at 0xa0 cascaded to its input 2.
- * Fully nested mode, edge triggered, specific and non-specific end of interrupt, automatic EOI. Intel 8259A data sheet.
+ * The pair of 8259A interrupt controllers of a PC: master at 0x20, slave at 0xa0 cascaded to its
+ * input 2. Fully nested mode, edge triggered, specific and non-specific end of interrupt, automatic
+ * EOI. Intel 8259A data sheet.
  */
 
 struct pic_chip {

@@ -99,7 +99,8 @@ static void write_byte(struct machine *m, uint16_t port, uint8_t value)
         m->counts.ports_nowhere++;
 }
 
-/* A wide access to a byte-wide device goes to neighbouring ports; the one to the exit port is a single value. */
+/* A wide access to a byte-wide device goes to neighbouring ports; the one to the exit port is a
+ * single value. */
 void ports_access(struct machine *m, uint16_t port, bool out, uint8_t *data, unsigned size)
 {
     if (out && port == PORT_DEBUG_EXIT)

@@ -1,9 +1,10 @@
 /*
- * The vCPU's life: before every entry the devices look at the clock and at the console, and the 8259 hands over an interrupt;
- * after every exit somebody answers it.
+ * The vCPU's life: before every entry the devices look at the clock and at the console, and the
+ * 8259 hands over an interrupt; after every exit somebody answers it.
  *
- * The guest must be left when a timer of it is due, even when it spins. A signal does that: SIGALRM's handler
- * sets kvm_run's immediate_exit, so that a signal between the last look at the clock and KVM_RUN is not lost.
+ * The guest must be left when a timer of it is due, even when it spins. A signal does that:
+ * SIGALRM's handler sets kvm_run's immediate_exit, so that a signal between the last look at the
+ * clock and KVM_RUN is not lost.
  */
 #include "user/vmm/machine.h"
 

@@ -1,4 +1,5 @@
-/* Messages of the monitor. They go out in one write each, so that they do not mix with the guest's console. */
+/* Messages of the monitor. They go out in one write each, so that they do not mix with the guest's
+ * console. */
 #include "user/vmm/say.h"
 
 #include <errno.h>

@@ -1,11 +1,21 @@
-/* The 16550A. What the guest sends is gathered up to a line, so that a character does not cost a system call. */
+/* The 16550A. What the guest sends is gathered up to a line, so that a character does not cost a
+ * system call. */
 #include "user/vmm/uart.h"
 
 #include <string.h>
 
 #include "user/vmm/console.h"
 
-enum { DATA, INTERRUPT_ENABLE, INTERRUPT_ID, LINE_CONTROL, MODEM_CONTROL, LINE_STATUS, MODEM_STATUS, SCRATCH };
+enum {
+    DATA,
+    INTERRUPT_ENABLE,
+    INTERRUPT_ID,
+    LINE_CONTROL,
+    MODEM_CONTROL,
+    LINE_STATUS,
+    MODEM_STATUS,
+    SCRATCH
+};
 enum { FIFO_CONTROL = INTERRUPT_ID };
 enum { IER_RECEIVED = 1, IER_SENT = 2 };
 enum { IIR_NONE = 1, IIR_SENT = 2, IIR_RECEIVED = 4, IIR_FIFO = 0xc0 };
@@ -14,7 +24,9 @@ enum { MCR_OUT2 = 8, MCR_LOOP = 0x10 };
 enum { LSR_DATA = 1, LSR_EMPTY = 0x60 };
 enum { MSR_CONNECTED = 0xb0 }; /* carrier, data set ready, clear to send */
 enum { FCR_ENABLE = 1, FCR_CLEAR_RECEIVE = 2 };
-enum { POLLS_TO_LISTEN = 2 }; /* reads of the status with nothing sent between: the guest waits for input */
+enum {
+    POLLS_TO_LISTEN = 2
+}; /* reads of the status with nothing sent between: the guest waits for input */
 
 void uart_init(struct uart *uart, int fd)
 {

@@ -4,8 +4,9 @@
 #include <stdint.h>
 
 /*
- * A 16550A serial port, which sends into a file descriptor at once and receives through a 16-byte FIFO.
- * The divisor is kept and means nothing: the line has no speed. National Semiconductor PC16550D data sheet.
+ * A 16550A serial port, which sends into a file descriptor at once and receives through a 16-byte
+ * FIFO. The divisor is kept and means nothing: the line has no speed. National Semiconductor
+ * PC16550D data sheet.
  */
 
 enum { UART_FIFO = 16, UART_OUT = 1024 };
@@ -15,8 +16,9 @@ struct uart {
     uint8_t interrupt_enable, line_control, modem_control, scratch;
     uint8_t divisor[2];
     bool fifo_enabled;
-    bool sent_pending;     /* the "transmitter empty" interrupt waits to be seen */
-    bool drained;          /* the guest took the last byte received: time to look for more; the caller clears it */
+    bool sent_pending; /* the "transmitter empty" interrupt waits to be seen */
+    bool drained; /* the guest took the last byte received: time to look for more; the caller clears
+                     it */
     unsigned status_polls; /* reads of the line status since the last byte sent */
     uint8_t fifo[UART_FIFO];
     unsigned fifo_count;
