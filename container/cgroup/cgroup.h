@@ -15,7 +15,7 @@ struct cgroup {
     struct cgroup *parent;
     struct list children, sibling;
     char name[64];
-    u32 refs;             // tasks, open files, charged pages' owners, children
+    u32 refs;             // tasks, open files, children, and one until it is removed; charges keep it alive too
     u32 task_count;       // processes' threads that are directly in it
     u32 descendant_tasks; // and in all of its subtree: cgroup.events "populated"
     u32 subtree_control;  // controllers enabled for the children (CGROUP_*)
@@ -51,7 +51,7 @@ extern struct cgroup cgroup_root;
 void cgroup_init(void);
 // A child of `parent`, or ERR_PTR: -EEXIST, -ENAMETOOLONG, -ENOMEM, -ENODEV once `parent` is removed.
 struct cgroup *cgroup_create(struct cgroup *parent, const char *name);
-// -EBUSY while it has tasks or children. Charges that outlive it stay with its parents through references.
+// -EBUSY while it has tasks or children. It stays in memory, outside the tree, until its last charge and reference are gone.
 int cgroup_remove(struct cgroup *cg);
 struct cgroup *cgroup_get(struct cgroup *cg);
 void cgroup_put(struct cgroup *cg);
@@ -63,6 +63,9 @@ bool cgroup_within(const struct cgroup *cg, const struct cgroup *ancestor);
 // memory.events max there and, through *over, names the cgroup whose limit it was (the caller kills inside it).
 bool cgroup_charge_memory(struct cgroup *cg, u64 bytes, struct cgroup **over);
 void cgroup_uncharge_memory(struct cgroup *cg, u64 bytes);
+// Count events up the tree, as memory.events does: `cg` is out of memory; a process of `cg` was killed for it.
+void cgroup_count_oom(struct cgroup *cg);
+void cgroup_count_oom_kill(struct cgroup *cg);
 // Charges n tasks up the tree, or none: -EAGAIN and pids.events max counted.
 int cgroup_charge_pids(struct cgroup *cg, u64 n);
 void cgroup_uncharge_pids(struct cgroup *cg, u64 n);

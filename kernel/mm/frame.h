@@ -1,4 +1,5 @@
-// Physical memory in frames of 4 KiB: a buddy allocator, a reference count a frame, and the cgroup that pays for it.
+// Physical memory in frames of 4 KiB: a buddy allocator, a reference count a frame, and the cgroup
+// that pays for it.
 //
 // Everything here is called with the kernel lock held and never sleeps.
 #pragma once
@@ -12,30 +13,44 @@ struct cgroup;
 
 #define FRAME_ZERO 1u // cleared
 
+#define PAGE_RAM 1u  // page.flags: under management
+#define PAGE_FREE 2u // heads a block in a free list
+#define PAGE_SLAB 4u // cut into small objects by slab.c
+
 struct page { // one a frame, in an array indexed by frame number
-    u32 refs;             // 0: free
-    u8 order;             // of the block that this frame heads
-    u8 flags;
-    u16 slab_class;       // slab.c
-    struct cgroup *cgroup; // who is charged, NULL if nobody
+    u32 refs; // 0: free
+    u8 order; // of the block that this frame heads
+    u8 flags; // PAGE_*
+    u8 slab_class;
+    u8 reserved;
+    union {
+        struct cgroup *cgroup; // who is charged, NULL if nobody
+        void *slab_free;       // slab.c: first free object
+    };
     union {
         struct list free_link; // frame.c: in a free list
-        struct {
-            void *slab_free;   // slab.c
-            u32 slab_used;
-        };
+        struct list slab_link; // slab.c: in the list of slabs with free objects
         u64 private;           // the owner's
     };
 };
 
-// Gives the usable RAM (boot_info) but the kernel, the modules and the frame array to the allocator.
+// Gives the usable RAM (boot_info) but the low 1 MiB, the kernel, the modules and the frame array
+// to the allocator.
 void frame_init(void);
+// Gives frames that frame_init left out to the allocator: modules that are no longer needed.
+// Rounds inwards to whole frames.
+void frame_release_range(paddr_t start, paddr_t end);
 // A block of 2^order frames with one reference, aligned to its size; NULL if there is none.
 struct page *frame_alloc(unsigned order, unsigned flags);
-// As frame_alloc(0, flags), charged to cg (and its ancestors). Over a limit it runs the cgroup's OOM kill (mm/oom.h); NULL then too.
+// As frame_alloc(0, flags), charged to cg (and its ancestors; NULL: to nobody). Over a limit, or
+// where there is no memory at all, it runs the OOM kill (mm/oom.h) and returns NULL.
 struct page *frame_alloc_charged(struct cgroup *cg, unsigned flags);
-void page_get(struct page *p);
-// Drops a reference; with the last one the frame is uncharged and free.
+static inline struct page *page_get(struct page *p)
+{
+    p->refs++;
+    return p;
+}
+// Drops a reference; with the last one the block is uncharged and free.
 void page_put(struct page *p);
 
 struct page *phys_to_page(paddr_t pa); // NULL if pa is not RAM known to the allocator
@@ -48,6 +63,9 @@ static inline struct page *virt_to_page(const void *va)
 {
     return phys_to_page(virt_to_phys(va));
 }
+
+// The frame of zeros that stands for memory not written yet. It is never freed or written.
+struct page *zero_page(void);
 
 u64 frame_total(void);      // frames under management
 u64 frame_free_count(void); // of these, free
