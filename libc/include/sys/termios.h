@@ -1,0 +1,7 @@
+/* Another name for termios.h. */
+#ifndef VIV_SYS_TERMIOS_H
+#define VIV_SYS_TERMIOS_H
+
+#include <termios.h>
+
+#endif
