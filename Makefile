@@ -52,19 +52,27 @@ $(BUILD)/vivarium.elf32: $(BUILD)/vivarium.elf
 
 # ---- newlib: Debian's source, the host's compiler, kept outside the tree ------------------------
 CACHE   ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vivarium
-NEWLIB  := $(CACHE)/newlib-$(shell ls /usr/src/newlib/ 2>/dev/null | sort -V | tail -n 1)
-NEWLIB_MADE := $(BUILD)/newlib.made
+NEWLIB_SOURCE ?= $(lastword $(sort $(wildcard /usr/src/newlib/newlib-*.tar.*)))
+NEWLIB_PORT := libc/build-newlib.sh $(sort $(shell find libc/newlib -type f))
+NEWLIB_DEST := $(CACHE)/$(notdir $(NEWLIB_SOURCE:.tar.xz=))-$(shell cat $(NEWLIB_PORT) | sha256sum | cut -c 1-12)
+NEWLIB  := $(NEWLIB_DEST)/x86_64-elf
+NEWLIB_MADE := $(NEWLIB_DEST)/.made
 
-$(NEWLIB_MADE): tools/newlib
-	@mkdir -p $(BUILD)
-	$(V)CC=$(CC) tools/newlib $(NEWLIB)
-	$(V)touch $@
+$(NEWLIB_MADE):
+	$(V)[ -n "$(NEWLIB_SOURCE)" ] || { echo "make: no newlib source: install the package newlib-source" >&2; exit 1; }
+	$(V)CC=$(CC) libc/build-newlib.sh $(NEWLIB_SOURCE) libc/newlib $(NEWLIB_DEST)
+
+# SYS_name for every __NR_name, as <sys/syscall.h> has them.
+SYS_NAMES := $(BUILD)/libc/sys/syscall.h
+$(SYS_NAMES): /usr/include/x86_64-linux-gnu/asm/unistd_64.h
+	$(V)mkdir -p $(@D)
+	$(V){ echo '#include <asm/unistd.h>'; sed -n 's/^#define __NR_\([a-z0-9_]*\).*/#define SYS_\1 __NR_\1/p' $<; } >$@
 
 # ---- user programs: user/NAME/ and user/NAME.c are /bin/NAME, tests/guest/NAME.c is /test/NAME --
-CFLAGS_USER := -std=gnu17 -O2 -g -nostdinc -fno-pic -fno-pie -fno-stack-protector -fcf-protection=none -fno-builtin-malloc \
-    -ffunction-sections -fdata-sections -MMD -MP $(CFLAGS_WARN) -Wno-missing-prototypes -D_GNU_SOURCE \
-    -I. -isystem $(shell $(CC) -print-file-name=include) -isystem libc/include -isystem $(NEWLIB)/include \
-    -isystem $(BUILD)/uapi -isystem $(BUILD)/hostlib
+CFLAGS_USER := -std=gnu17 -O2 -g -nostdinc -fno-pic -fno-pie -fcf-protection=none -ffunction-sections -fdata-sections -MMD -MP \
+    $(CFLAGS_WARN) -Wno-missing-prototypes -D_GNU_SOURCE= -I. -isystem libc/include -isystem libc/newlib -isystem $(BUILD)/libc \
+    -isystem $(NEWLIB)/include -isystem $(shell $(CC) -print-file-name=include) -isystem $(BUILD)/uapi -isystem $(BUILD)/hostlib
+CFLAGS_PROTECT := -fstack-protector-strong
 LDFLAGS_USER := -static -nostdlib -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--gc-sections -Wl,-z,max-page-size=4096
 
 # Libraries of Debian's that link against newlib as they are; only the headers named are seen.
@@ -94,12 +102,13 @@ USER_OBJ := $(foreach n,$(USER_NAMES),$(patsubst %,$(BUILD)/u/%.o,$(call user_sr
 TEST_OBJ := $(TEST_NAMES:%=$(BUILD)/u/tests/guest/%.c.o)
 
 user: $(USER_PROGRAMS) $(TEST_PROGRAMS)
-$(LIBC_OBJ) $(USER_OBJ) $(TEST_OBJ): | $(UAPI) $(NEWLIB_MADE) $(HOSTLIB_MADE)
+$(LIBC_OBJ) $(USER_OBJ) $(TEST_OBJ): | $(UAPI) $(NEWLIB_MADE) $(SYS_NAMES) $(HOSTLIB_MADE)
+$(LIBC_OBJ): CFLAGS_PROTECT := -fno-stack-protector
 
 $(BUILD)/u/%.c.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC [u]  $<"
-	$(V)$(CC) $(CFLAGS_USER) -c -o $@ $<
+	$(V)$(CC) $(CFLAGS_USER) $(CFLAGS_PROTECT) -c -o $@ $<
 
 $(BUILD)/u/%.S.o: %.S
 	@mkdir -p $(@D)

@@ -17,7 +17,8 @@ char *program_invocation_name, *program_invocation_short_name;
 
 static unsigned long *auxv;
 static const void *tls_image;
-static size_t tls_file_size, tls_size, tls_align = 16;
+static size_t tls_file_size, tls_size; /* tls_size: from its start to the thread block */
+static size_t tls_align = 16;
 
 extern void (*__preinit_array_start[])(void) __attribute__((weak));
 extern void (*__preinit_array_end[])(void) __attribute__((weak));
@@ -54,7 +55,7 @@ static void find_tls(void)
         tls_file_size = header->p_filesz;
         if (header->p_align > tls_align)
             tls_align = header->p_align;
-        tls_size = (header->p_memsz + tls_align - 1) & -tls_align;
+        tls_size = (header->p_memsz + header->p_align - 1) & -header->p_align;
     }
 }
 
@@ -112,7 +113,7 @@ void viv_start(uintptr_t *stack)
         (*f)();
     for (void (**f)(void) = __init_array_start; f < __init_array_end; f++)
         (*f)();
-    if (__fini_array_end > __fini_array_start)
+    if (&__fini_array_end[0] > &__fini_array_start[0])
         atexit(run_destructors);
     exit(main(argc, argv, environ));
 }

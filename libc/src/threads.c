@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/lock.h>
@@ -63,8 +64,10 @@ void pthread_exit(void *result)
 {
     struct thread *self = thread_self();
     self->result = result;
-    if (!self->stack)
-        exit(0);
+    if (!self->stack) { /* the first thread: the others go on, and its block stays */
+        fflush(NULL);
+        RAW(__NR_exit, 0, 0, 0, 0, 0, 0);
+    }
     _reclaim_reent(self->reent);
     if (__atomic_exchange_n(&self->detached, 1, __ATOMIC_ACQ_REL)) {
         RAW(__NR_set_tid_address, NULL, 0, 0, 0, 0, 0);
