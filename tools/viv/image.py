@@ -11,10 +11,11 @@ import tempfile
 from . import say
 
 GRUB_PC = "/usr/lib/grub/i386-pc"
-CONFIG = """serial --unit=0 --speed=115200
+SERIAL = """serial --unit=0 --speed=115200
 terminal_input serial console
 terminal_output serial console
-set timeout=0
+"""
+CONFIG = """set timeout=0
 menuentry "Vivarium" {{
     multiboot /boot/vivarium.elf {cmdline}
 {modules}
@@ -23,8 +24,11 @@ menuentry "Vivarium" {{
 """
 
 
-def make_iso(out, kernel, cmdline, modules):
-    """Writes the ISO `out`; `modules` are host files, given to the kernel in this order."""
+def make_iso(out, kernel, cmdline, modules, serial=False):
+    """Writes the ISO `out`; `modules` are host files, given to the kernel in this order.
+
+    With `serial` GRUB talks on COM1 too; without, COM1 is the kernel's alone from its first byte on.
+    """
     with tempfile.TemporaryDirectory(prefix="viv-iso.") as tree:
         boot = os.path.join(tree, "boot")
         os.makedirs(os.path.join(boot, "grub"))
@@ -35,7 +39,7 @@ def make_iso(out, kernel, cmdline, modules):
             shutil.copyfile(module, os.path.join(boot, name))
             lines.append("    module /boot/%s %s" % (name, name))
         with open(os.path.join(boot, "grub", "grub.cfg"), "w", encoding="utf-8") as file:
-            file.write(CONFIG.format(cmdline=cmdline, modules="\n".join(lines)))
+            file.write((SERIAL if serial else "") + CONFIG.format(cmdline=cmdline, modules="\n".join(lines)))
         command = ["grub-mkrescue", "-d", GRUB_PC, "--locales=", "--fonts=", "--themes=", "--compress=no",
                    "--install-modules=multiboot normal configfile serial terminal iso9660 biosdisk part_msdos",
                    "-o", out + ".new", tree]
@@ -46,4 +50,4 @@ def make_iso(out, kernel, cmdline, modules):
 
 
 if __name__ == "__main__":
-    make_iso(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:])
+    make_iso(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:], serial=True)

@@ -1,0 +1,47 @@
+"""Starts QEMU under TCG: the svm backend."""
+import os
+
+from . import image, machine
+
+SERIALS = ("console", "log")
+
+
+def base_command(options):
+    """QEMU's arguments up to the kernel and the serial lines."""
+    command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", options.cpu, "-m", str(options.mem),
+               "-smp", "cpus=%d,sockets=%d" % (options.cpus, options.cpus), "-no-reboot", "-nodefaults", "-vga", "std",
+               "-display", "none", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+    if options.icount is not None:
+        command += ["-icount", "shift=%d,sleep=off" % options.icount, "-rtc", "clock=vm"]
+    return command
+
+
+def boot_arguments(options, cmdline, work, serial_menu=False):
+    """Arguments that boot the kernel: by -kernel, or through GRUB from an ISO made for this run."""
+    machine.check_built(options.tree)
+    modules = [options.tree.initrd] + options.overlays
+    if not options.iso:
+        return ["-kernel", options.tree.kernel, "-append", cmdline, "-initrd", ",".join(modules)]
+    iso = os.path.join(work, "vivarium.iso")
+    image.make_iso(iso, options.tree.kernel, cmdline, modules, serial_menu)
+    return ["-cdrom", iso, "-boot", "d"]
+
+
+def launch(target):
+    """Starts QEMU for the Machine `target` and gives it its two lines."""
+    options = target.options
+    command = base_command(options) + boot_arguments(options, options.full_cmdline(), target.work.name)
+    theirs = []
+    for name in SERIALS:
+        ours, their = machine.connected_pair()
+        getattr(target, name).sock = ours
+        theirs.append(their)
+        command += ["-chardev", "socket,id=%s,fd=%d" % (name, their.fileno()), "-serial", "chardev:" + name]
+    if options.gdb:
+        target.gdb_path = os.path.join(target.work.name, "gdb")
+        command += ["-chardev", "socket,id=gdb,path=%s,server=on,wait=off" % target.gdb_path, "-gdb", "chardev:gdb"]
+    if options.paused:
+        command.append("-S")
+    target.spawn(command, pass_fds=[their.fileno() for their in theirs])
+    for their in theirs:
+        their.close()
