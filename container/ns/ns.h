@@ -35,7 +35,7 @@ struct cgroup_ns {
 
 #define UID_MAP_EXTENTS 1 // a single mapping
 struct id_map {
-    u32 inside, outside, count; // count 0: not written yet
+    u32 inside, outside, count; // `outside` is a kernel id; count 0: not written yet
 };
 
 struct user_ns {
@@ -56,7 +56,7 @@ struct pid_ns {
     struct pid_ns *parent;
     u32 level;
     u32 last_pid;
-    struct pid **table;  // PID_MAX entries by number, allocated as needed in pages of pointers
+    struct pid **table[PID_MAX / 512]; // by number, in pages of pointers allocated as needed
     void *init;          // struct process: its pid 1
     bool dying;          // its pid 1 has exited: no forks any more
 };
@@ -87,6 +87,6 @@ struct nsset *nsset_clone(struct nsset *set, u64 flags, struct user_ns *owner, s
 extern struct ns *(*mnt_ns_clone_hook)(struct ns *old, struct user_ns *owner);
 
 struct user_ns *user_ns_create(struct user_ns *parent, u32 uid, u32 gid); // ERR_PTR; -ENOSPC past 32 levels
-// Ids as seen inside `ns` to kernel ids and back; (u32)-1 / the overflow id 65534 where unmapped.
-u32 map_id_in(const struct user_ns *ns, const struct id_map *own, bool gid, u32 inside);
+// An id as seen inside `ns` to the kernel's id and back; (u32)-1 / the overflow id 65534 where unmapped.
+u32 map_id_in(const struct user_ns *ns, bool gid, u32 inside);
 u32 map_id_out(const struct user_ns *ns, bool gid, u32 kernel_id);

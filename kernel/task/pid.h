@@ -47,4 +47,10 @@ struct process_group {
     struct list members;           // processes by pgrp_link
 };
 long task_setpgid(int pid, int pgid);
-long task_setsid(void);
+long task_setsid(void); // the new session's id in the caller's namespace
+struct session *session_get(struct session *s);
+void session_put(struct session *s);
+struct process_group *pgrp_get(struct process_group *g);
+void pgrp_put(struct process_group *g);
+// True if no member has a parent in another group of the same session: job control cannot wake it (POSIX).
+bool pgrp_orphaned(const struct process_group *g);

@@ -1,4 +1,7 @@
-// The scheduler: fair by virtual runtime, weighted by nice and by the cgroup's cpu.weight, bounded by cpu.max. One runqueue a CPU.
+// The scheduler: fair by virtual runtime, weighted by nice and by the cgroup's cpu.weight, bounded by cpu.max.
+//
+// One runqueue for all CPUs: under the kernel lock it costs no more than one a CPU, nobody needs to balance, and the shares
+// hold for the whole machine. A task goes back to the CPU that it had if that one is idle.
 #pragma once
 #include "kernel/lib/types.h"
 
@@ -15,8 +18,12 @@ void sched_yield_current(void);
 void cond_resched(void);
 // True if current should leave the CPU or look at signals soon: the vCPU loop asks it before each entry to the guest.
 bool resched_or_signal_pending(void);
+// Sends t, if it runs on another CPU, through the kernel soon: signals, group exit.
+void sched_kick(struct task *t);
 // Accounts the time since the last call to current and its cgroup, as user/guest or system time.
 void account_time(bool user);
 // A task's cgroup changed, or the cgroup was frozen, thawed, unthrottled: look at it again.
 void sched_cgroup_changed(struct task *t);
+// Tasks that wait in the runqueue or run, for loadavg.
+u32 sched_runnable(void);
 void sched_set_nice(struct task *t, int nice);

@@ -33,12 +33,19 @@ enum task_state {
 struct task {
     // Scheduler (sched.c).
     enum task_state state;
-    bool on_rq, running;
+    bool on_rq, running;     // waits in the runqueue; has a CPU
+    bool parked;             // runnable, but its cgroup may not run now
+    bool killable;           // SIGKILL ends this uninterruptible sleep
+    bool woken;              // an entry of its wait queues was woken since the sleep began
+    bool exiting;            // in task_exit
+    u32 refs;                // the task list and the CPU that it runs on, and who keeps it over a sleep
     u32 cpu;                 // where it runs or ran last
     u64 affinity;            // sched_setaffinity mask
     int nice;
     u64 vruntime, exec_start_ns;
     u64 utime_ns, stime_ns, last_stamp_ns;
+    u64 kernel_tsc;          // TSC at the last entry to the kernel, 0 in user mode
+    u64 system_tsc;          // TSC ticks in the kernel since last_stamp_ns
     struct list rq_link;
     struct wait_queue *sleeping_on;
     u64 nvcsw, nivcsw;
@@ -46,7 +53,7 @@ struct task {
     // CPU state.
     u64 context;             // saved kernel rsp while it does not run
     void *kstack;            // KSTACK_SIZE bytes
-    struct trapframe *tf;    // its user registers at the top of kstack; NULL for kernel threads
+    struct trapframe *tf;    // its user registers at the top of kstack; NULL for idle tasks
     u64 fs_base, gs_base;    // user's
     struct fpu_state *fpu;
 
@@ -75,12 +82,14 @@ struct task {
     u64 altstack_sp, altstack_size;
     u32 altstack_flags;
     u64 restart_ns;             // for restart_syscall: the absolute deadline of the sleep
+    long (*restart)(void);      // what restart_syscall(2) goes on with after ERESTART_RESTARTBLOCK
+    u64 restart_args[3];
+    u64 trap_nr, trap_error, trap_addr; // the last exception, for the signal frame
 
     // clone's user pointers.
     int __user *clear_child_tid;
     void __user *robust_list;
-    struct task *vfork_parent_waiting;
-    struct completion *vfork_done;
+    struct completion *vfork_done; // its vfork parent waits on it
     int exit_code;              // wait status of this thread's end
 
     u64 syscalls;               // system calls made, for `worlds`
@@ -91,16 +100,20 @@ struct task {
 
 struct process {
     struct pid *pid;            // tgid in each pid namespace (same object as its leader's)
-    struct task *leader;
-    struct list threads;
+    struct task *leader;        // stays until the process is reaped
+    struct list threads;        // that have not exited
     u32 thread_count;
+    struct task *exec_task;     // the thread that waits for the others to end, to exec
     u32 refs;
 
     struct process *parent;
     struct list children, sibling;
     struct wait_queue child_wait; // wait4 sleeps here
     int exit_signal;            // sent to the parent at the end, SIGCHLD for fork
-    bool zombie, stopped, continued, stop_reported;
+    bool zombie, continued;
+    bool stopped;               // job control: its threads stop on their way to user mode
+    bool stop_reported, stop_notified;
+    int stop_signal;
     int exit_status;            // wait status
     bool group_exit;            // all threads are to end with exit_status
     bool is_subreaper;
@@ -135,9 +148,16 @@ static inline struct task *current(void)
 
 // How the file floor takes part in the life of a task: set once by fs at start-up (task is below fs).
 struct task_file_ops {
-    // clone: sets child's files and fs, shared or copied by flags (CLONE_FILES, CLONE_FS). 0 or -errno.
+    // clone: sets child's files and fs, shared or copied by flags (CLONE_FILES, CLONE_FS). child->nsset is set already: with
+    // CLONE_NEWNS its cwd and root are to be the same places in the new mount namespace. parent NULL (a kernel thread):
+    // an empty table, cwd and root at the root. 0 or -errno.
     int (*clone)(struct task *parent, struct task *child, u64 flags);
-    void (*exec)(struct task *t);       // close-on-exec
+    // unshare(2) with CLONE_FILES, CLONE_FS: current gets copies of its own. 0 or -errno.
+    int (*unshare)(u64 flags);
+    // The mount namespace of current was `old` and is now nsset->ns[NS_MNT]: a copy of it, where cwd and root are to be the
+    // same places (entered false), or another one, whose root they are to be (entered true, setns). 0 or -errno.
+    int (*mnt_ns_changed)(struct ns *old, bool entered);
+    void (*exec)(struct task *t);       // close-on-exec; an unshared descriptor table
     void (*exit)(struct task *t);       // drops files and fs; may sleep
 };
 extern const struct task_file_ops *task_file_ops;
@@ -156,19 +176,38 @@ struct clone_args_k {
 };
 long task_clone(const struct clone_args_k *args);
 
-// A thread of the kernel: runs fn(arg) in the root cgroup until it returns. NULL without memory.
+// A thread of the kernel: runs fn(arg) in the root cgroup until it returns, in a process of its own. NULL without memory.
+// If fn calls exec_kernel with success it becomes a user process when fn returns; the first one made has pid 1 and is init.
 struct task *kthread_create(const char *name, void (*fn)(void *), void *arg);
 
 void __noreturn task_exit(int wait_status);       // this thread
 void __noreturn process_exit(int wait_status);    // exit_group: all threads
-// wait4(2)/waitid(2) core: see wait4.c.
+
+// exec's part in the life of a task. exec_kill_threads ends all other threads of the current process and makes current its
+// leader; 0, or -EAGAIN when current is to die itself. Sleeps. exec_done: signal handlers go back to default, vfork's parent goes
+// on, close-on-exec descriptors close, the name is set.
+int exec_kill_threads(void);
+void exec_done(const char *comm);
+
+// A reference on a task keeps the structure (not the task alive) over a sleep.
+struct task *task_get(struct task *t);
+void task_put(struct task *t);
+struct process *process_get(struct process *p);
+void process_put(struct process *p);
 
 // Finds by number as seen in the caller's pid namespace; NULL if there is none. No reference: valid while the lock is not given up.
 struct task *task_find(int tid);
 struct process *process_find(int tgid);
 
-// Moves a whole process to cg (cgroup.procs): charges pids there first. 0, -EAGAIN, …
+// Moves a whole process to cg (cgroup.procs): 0, or -ENODEV if cg is removed, -ESRCH if p has ended.
 int process_move_cgroup(struct process *p, struct cgroup *cg);
+// SIGKILL to each process in the subtree of cg (cgroup.kill).
+void cgroup_kill_tasks(struct cgroup *cg);
+
+// The parent's pid as seen in ns; 0 where it cannot be seen.
+int process_ppid(const struct process *p, const struct pid_ns *ns);
+// CPU time of all threads, gone ones too, brought up to now.
+void process_times(struct process *p, u64 *user_ns, u64 *system_ns);
 
 // The memory of other tasks' programs, for /proc.
 struct aspace *process_aspace(struct process *p); // no reference
