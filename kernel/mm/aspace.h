@@ -10,13 +10,20 @@ struct cgroup;
 struct page;
 struct vmobject;
 
+// area.flags beside those of mmap(2).
+#define AREA_DENY_WRITE 0x80000000u // shared mapping of a file opened for reading: PROT_WRITE may not be added
+#define AREA_DONTFORK 0x40000000u   // MADV_DONTFORK
+
 struct area {
+    struct aspace *aspace;
     vaddr_t start, end;
     u32 prot;               // PROT_READ | PROT_WRITE | PROT_EXEC
     u32 flags;              // MAP_SHARED or MAP_PRIVATE, MAP_GROWSDOWN
     struct vmobject *object; // NULL: private anonymous
     u64 offset;             // pages into object
-    struct list link;       // in address order
+    struct list link;       // in aspace.areas, in address order
+    struct list object_link; // in object->areas
+    bool own_pages;         // private pages were put into it: fork must copy its entries
     char name[24];          // "[heap]", "[stack]", … or ""
     void *file;             // the struct file mapped, for /proc/PID/maps: opaque here, counted through area_file_ops
 };
@@ -45,6 +52,9 @@ struct aspace {
     vaddr_t brk_start, brk;
     vaddr_t mmap_base;      // mappings grow down from here
     vaddr_t arg_start, arg_end, env_start, env_end; // for /proc/PID/cmdline, environ
+    u64 stack_limit;        // MAP_GROWSDOWN areas grow to at most so many bytes (RLIMIT_STACK)
+    u32 area_count;
+    u32 generation;         // counts changes of areas, to notice them after a sleep
     u64 cpu_mask;           // CPUs that may hold its translations
     u64 resident, resident_peak; // pages mapped
     u64 faults;
@@ -52,11 +62,17 @@ struct aspace {
 };
 
 struct aspace *aspace_create(struct cgroup *cg); // ERR_PTR
-struct aspace *aspace_get(struct aspace *as);
+static inline struct aspace *aspace_get(struct aspace *as)
+{
+    as->refs++;
+    return as;
+}
 // The last put unmaps all and frees it.
 void aspace_put(struct aspace *as);
 // fork: a copy that shares private pages until written. ERR_PTR.
 struct aspace *aspace_fork(struct aspace *as, struct cgroup *cg);
+// Pages from now on are charged to cg; what is charged already stays where it is (as in Linux's cgroup v2).
+void aspace_set_cgroup(struct aspace *as, struct cgroup *cg);
 // Loads CR3 for `as` (NULL: the kernel's own tables) on this CPU and keeps cpu_mask right.
 void aspace_switch(struct aspace *from, struct aspace *to);
 
@@ -72,6 +88,8 @@ int aspace_advise(struct aspace *as, vaddr_t start, u64 len, int advice);
 vaddr_t aspace_brk(struct aspace *as, vaddr_t brk); // brk(2): the new or the unchanged break
 // Drops pages of obj from index on, wherever they are mapped (truncate).
 void aspace_unmap_object(struct vmobject *obj, u64 first_page);
+// The same for `count` pages from `first_page` on.
+void aspace_unmap_object_pages(struct vmobject *obj, u64 first_page, u64 count);
 
 // Makes va present for an access as a page fault would. 0, -EFAULT (no area or no right: SIGSEGV), -ENXIO (past the end of the
 // object: SIGBUS), -ENOMEM (over a limit, after the OOM kill). May sleep.

@@ -1,6 +1,7 @@
 // A source of pages by index: what an area of an address space, or a file, is made of. tmpfs files, shared anonymous memory
 // and struct kvm_run are vmobjects. Reference counted.
 #pragma once
+#include "kernel/lib/list.h"
 #include "kernel/lib/types.h"
 
 struct page;
@@ -12,6 +13,9 @@ struct vmobject_ops {
     // `write`: the caller is going to write to it (a hole gets a page). Holes read as zeros. May sleep. Charged to cg.
     struct page *(*get_page)(struct vmobject *obj, u64 index, bool write, struct cgroup *cg);
     void (*release)(struct vmobject *obj); // the last reference is gone
+    // The page at `index` with a reference if it is there already, else NULL: no allocation, no
+    // waiting. Lets a fault map its neighbours too. May be NULL.
+    struct page *(*peek)(struct vmobject *obj, u64 index);
 };
 
 struct vmobject {
@@ -19,7 +23,11 @@ struct vmobject {
     u32 refs;
     u32 writable_maps; // shared writable mappings now: exec of it gives ETXTBSY as a policy of the file
     u64 pages;         // size in pages; get_page past it fails
+    struct list areas; // of struct area that map it (object_link)
 };
+
+// Prepares an object that is part of another structure, with one reference.
+void vmobject_init(struct vmobject *obj, const struct vmobject_ops *ops, u64 pages);
 
 static inline struct vmobject *vmobject_get(struct vmobject *obj)
 {
