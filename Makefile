@@ -17,6 +17,7 @@ KERNEL_OBJ := $(KERNEL_SRC:%=$(BUILD)/%.o)
 KERNEL_LDS := kernel/boot/kernel.ld
 
 .PHONY: all kernel user guests root iso units clean
+.SECONDARY:
 all: kernel root iso
 kernel: $(BUILD)/vivarium.elf32
 

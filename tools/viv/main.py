@@ -8,6 +8,7 @@ HELP = """Vivarium: processes, containers and virtual machines in one small kern
 
   ./viv run [--fast]     install what is missing, build, and boot to a shell in QEMU; --fast skips GRUB
   ./viv exec ... -- CMD  run one command inside and print exactly its output (./viv exec --help)
+  ./viv test [PATTERN]   check the source, run all tests on both backends (./viv test --help)
   ./viv gdb              GDB with symbols on the running kernel, or on a fresh one stopped at its start
   ./viv build            build the kernel, the programs and the boot image
   ./viv setup            install the Debian packages and the emulators
@@ -65,6 +66,11 @@ def cmd_build(argv):
     return 0
 
 
+def cmd_test(argv):
+    from . import test
+    return test.main(argv)
+
+
 def cmd_setup(_):
     setup.ensure(bochs=True)
     setup.check_qemu()
@@ -82,7 +88,7 @@ def cmd_help(_):
     return 0
 
 
-COMMANDS = {"run": cmd_run, "exec": cmd_exec, "gdb": cmd_gdb, "build": cmd_build, "setup": cmd_setup,
+COMMANDS = {"run": cmd_run, "exec": cmd_exec, "test": cmd_test, "gdb": cmd_gdb, "build": cmd_build, "setup": cmd_setup,
             "clean": cmd_clean, "help": cmd_help, "--help": cmd_help, "-h": cmd_help}
 
 
