@@ -74,7 +74,8 @@ CFLAGS_USER := -std=gnu17 -O2 -g -nostdinc -fno-pic -fno-pie -fcf-protection=non
     $(CFLAGS_WARN) -Wno-missing-prototypes -D_GNU_SOURCE= -I. -isystem libc/include -isystem libc/newlib -isystem $(BUILD)/libc \
     -isystem $(NEWLIB)/include -isystem $(shell $(CC) -print-file-name=include) -isystem $(BUILD)/uapi -isystem $(BUILD)/hostlib
 CFLAGS_PROTECT := -fstack-protector-strong
-LDFLAGS_USER := -static -nostdlib -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--gc-sections -Wl,-z,max-page-size=4096
+# -u: our locks and signals are taken before newlib looks for its own.
+LDFLAGS_USER := -static -nostdlib -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,-u,__retarget_lock_acquire,-u,raise
 
 # Libraries of Debian's that link against newlib as they are; only the headers named are seen.
 HOSTLIB := /usr/lib/x86_64-linux-gnu

@@ -24,7 +24,7 @@ cd "$work/obj"
         --disable-libgloss --disable-newlib-wide-orient --disable-newlib-fvwrite-in-streamio \
         CC_FOR_TARGET="$gcc" AR_FOR_TARGET=ar RANLIB_FOR_TARGET=ranlib AS_FOR_TARGET=as \
         CFLAGS_FOR_TARGET="-O2 -fno-pic -fno-pie -fno-stack-protector -fcf-protection=none -w \
-            -ffunction-sections -DMISSING_SYSCALL_NAMES -DHAVE_BLKSIZE -DHAVE_FCNTL \
+            -ffunction-sections -DMISSING_SYSCALL_NAMES -DSIGNAL_PROVIDED -DHAVE_BLKSIZE -DHAVE_FCNTL \
             -nostdinc -I$port -isystem $work/uapi -isystem $($gcc -print-file-name=include)" &&
     make -j2 all-target-newlib && make install-target-newlib
 } >"$dest/log" 2>&1 9>&- </dev/null || {
