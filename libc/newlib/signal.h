@@ -10,7 +10,8 @@
 #define _SIGSET_T_DECLARED
 #endif
 
-/* The kernel's struct sigaction lacks sa_sigaction, and its sizes count less than the library needs. */
+/* The kernel's struct sigaction lacks sa_sigaction, and its sizes count less than the library
+ * needs. */
 #define sigaction viv_uapi_sigaction
 #include <asm/signal.h>
 #undef sigaction

@@ -67,7 +67,8 @@ char *getcwd(char *buffer, size_t size)
     char path[PATH_MAX];
     if (!buffer && size == 0)
         size = sizeof path;
-    long length = checked(RAW(__NR_getcwd, path, size < sizeof path ? size : sizeof path, 0, 0, 0, 0));
+    long length =
+        checked(RAW(__NR_getcwd, path, size < sizeof path ? size : sizeof path, 0, 0, 0, 0));
     if (length < 0)
         return NULL;
     if (path[0] != '/') { /* outside the root: the kernel says "(unreachable)" */
@@ -287,9 +288,10 @@ pid_t tcgetsid(int fd)
 
 void cfmakeraw(struct termios *settings)
 {
-    settings->c_iflag &= (tcflag_t)~(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
+    settings->c_iflag &=
+        (tcflag_t) ~(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
     settings->c_oflag &= (tcflag_t)~OPOST;
-    settings->c_lflag &= (tcflag_t)~(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
+    settings->c_lflag &= (tcflag_t) ~(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
     settings->c_cflag = (settings->c_cflag & (tcflag_t) ~(CSIZE | PARENB)) | CS8;
     settings->c_cc[VMIN] = 1;
     settings->c_cc[VTIME] = 0;

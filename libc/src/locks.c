@@ -1,4 +1,5 @@
-/* The locks that newlib takes around its own state: all recursive, so one implementation serves both kinds. */
+/* The locks that newlib takes around its own state: all recursive, so one implementation serves
+ * both kinds. */
 #include "port.h"
 #include <pthread.h>
 #include <stdlib.h>

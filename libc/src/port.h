@@ -7,8 +7,8 @@
 #include <reent.h>
 #include <asm/unistd.h>
 
-/* The block %fs points at, as the x86-64 ABI and gcc expect it: a pointer to itself first, the stack protector's
- * canary at 0x28. The thread's __thread variables end where it begins. */
+/* The block %fs points at, as the x86-64 ABI and gcc expect it: a pointer to itself first, the
+ * stack protector's canary at 0x28. The thread's __thread variables end where it begins. */
 struct thread {
     struct thread *self;
     void *reserved[4];
@@ -18,7 +18,8 @@ struct thread {
     int detached;
     void *(*start)(void *);
     void *arg, *result;
-    void *stack; /* the whole mapping: guard page, stack, TLS, this block; NULL for the first thread */
+    void *stack; /* the whole mapping: guard page, stack, TLS, this block; NULL for the first thread
+                  */
     size_t stack_size;
     void *specific[32]; /* pthread_setspecific */
     struct _reent own_reent;
@@ -58,7 +59,8 @@ static inline long checked(long result)
 #define RAW(number, a, b, c, d, e, f)                                                              \
     raw_syscall(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
-/* Size of a thread's TLS and block together, and how to lay them out at the end of such a space (16-byte aligned). */
+/* Size of a thread's TLS and block together, and how to lay them out at the end of such a space
+ * (16-byte aligned). */
 size_t viv_thread_size(void);
 struct thread *viv_thread_init(void *space);
 

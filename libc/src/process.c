@@ -65,7 +65,8 @@ int execv(const char *path, char *const argv[])
     return execve(path, argv, environ);
 }
 
-/* Try the directories of PATH in turn; a file that may not be run is remembered over one that is not there. */
+/* Try the directories of PATH in turn; a file that may not be run is remembered over one that is
+ * not there. */
 int execvpe(const char *file, char *const argv[], char *const envp[])
 {
     const char *dirs = getenv("PATH");
@@ -77,7 +78,8 @@ int execvpe(const char *file, char *const argv[], char *const envp[])
     for (;;) {
         char path[PATH_MAX];
         int length = (int)strcspn(dirs, ":");
-        if (snprintf(path, sizeof path, "%.*s%s%s", length, dirs, length ? "/" : "", file) < PATH_MAX)
+        if (snprintf(path, sizeof path, "%.*s%s%s", length, dirs, length ? "/" : "", file) <
+            PATH_MAX)
             execve(path, argv, envp);
         if (errno == EACCES)
             problem = EACCES;
@@ -107,7 +109,7 @@ int execvp(const char *file, char *const argv[])
     argv[0] = (char *)(uintptr_t)first;                                                            \
     va_start(args, first);                                                                         \
     for (size_t i = 1; i <= count; i++)                                                            \
-        argv[i] = va_arg(args, char *)
+    argv[i] = va_arg(args, char *)
 
 int execl(const char *path, const char *arg, ...)
 {
@@ -156,7 +158,8 @@ _sig_func_ptr signal(int sig, _sig_func_ptr handler)
 
 int raise(int sig)
 {
-    return (int)checked(RAW(__NR_tgkill, getpid(), RAW(__NR_gettid, 0, 0, 0, 0, 0, 0), sig, 0, 0, 0));
+    return (int)checked(
+        RAW(__NR_tgkill, getpid(), RAW(__NR_gettid, 0, 0, 0, 0, 0, 0), sig, 0, 0, 0));
 }
 
 int killpg(pid_t group, int sig)
@@ -268,7 +271,8 @@ unsigned int sleep(unsigned int seconds)
 
 int usleep(useconds_t microseconds)
 {
-    struct timespec time = {(time_t)(microseconds / 1000000), (long)(microseconds % 1000000) * 1000};
+    struct timespec time = {(time_t)(microseconds / 1000000),
+                            (long)(microseconds % 1000000) * 1000};
     return nanosleep(&time, NULL);
 }
 
@@ -403,4 +407,11 @@ void errx(int status, const char *format, ...)
 {
     COMPLAIN(0);
     exit(status);
+}
+
+int clearenv(void)
+{
+    static char *empty[1];
+    environ = empty;
+    return 0;
 }

@@ -1,5 +1,6 @@
-/* From the stack that the kernel made to main: environment, auxiliary vector, thread block, constructors.
- * Nothing here may use errno, stdio or the stack protector before the thread block is in place. */
+/* From the stack that the kernel made to main: environment, auxiliary vector, thread block,
+ * constructors. Nothing here may use errno, stdio or the stack protector before the thread block is
+ * in place. */
 #include "port.h"
 #include <elf.h>
 #include <errno.h>

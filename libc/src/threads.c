@@ -1,6 +1,7 @@
 /* pthreads over clone and futex, and the locks that newlib asks for.
- * A thread's mapping holds a guard page, its stack, and above that its TLS and struct thread; join (or, for a detached
- * thread, the thread itself) gives it back. Mutexes are the three-state kind: free, taken, taken and waited for. */
+ * A thread's mapping holds a guard page, its stack, and above that its TLS and struct thread; join
+ * (or, for a detached thread, the thread itself) gives it back. Mutexes are the three-state kind:
+ * free, taken, taken and waited for. */
 #include "port.h"
 #include <errno.h>
 #include <limits.h>
@@ -264,7 +265,8 @@ int pthread_cond_destroy(pthread_cond_t *cond)
     return 0;
 }
 
-int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until)
+int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
+                           const struct timespec *until)
 {
     int sequence = __atomic_load_n(&cond->sequence, __ATOMIC_ACQUIRE);
     int op = FUTEX_WAIT_BITSET | (cond->clock == CLOCK_REALTIME ? FUTEX_CLOCK_REALTIME : 0);

@@ -5,9 +5,9 @@
 #include <sys/types.h>
 
 #define major(dev) ((unsigned int)((((dev) >> 8) & 0xfff) | (((dev) >> 32) & ~0xfffU)))
-#define minor(dev) ((unsigned int)(((dev) & 0xff) | (((dev) >> 12) & ~0xffU)))
+#define minor(dev) ((unsigned int)(((dev)&0xff) | (((dev) >> 12) & ~0xffU)))
 #define makedev(maj, min)                                                                          \
-    ((((dev_t)(maj) & 0xfff) << 8) | (((dev_t)(maj) & ~0xfffUL) << 32) | ((dev_t)(min) & 0xff) |   \
+    ((((dev_t)(maj)&0xfff) << 8) | (((dev_t)(maj) & ~0xfffUL) << 32) | ((dev_t)(min)&0xff) |       \
      (((dev_t)(min) & ~0xffUL) << 12))
 
 #endif

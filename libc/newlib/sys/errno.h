@@ -14,7 +14,7 @@ extern const char *const _sys_errlist[];
 extern int _sys_nerr;
 
 #define ENOTSUP EOPNOTSUPP
-#define EFTYPE 1999 /* of newlib alone: no kernel returns it */
+#define EFTYPE 1999       /* of newlib alone: no kernel returns it */
 #define __ELASTERROR 2000 /* newlib: users may add numbers above this */
 
 #endif
