@@ -1,0 +1,149 @@
+// CPUID for guests: what the host can offer (KVM_GET_SUPPORTED_CPUID) and what this guest was given (KVM_SET_CPUID2).
+
+#include "hv/hv.h"
+
+#include "kernel/lib/string.h"
+#include "kernel/x86/cpu.h"
+#include "kernel/x86/fpu.h"
+
+// Leaf 1.
+#define ECX1_MONITOR BIT(3)
+#define ECX1_VMX BIT(5)
+#define ECX1_SMX BIT(6)
+#define ECX1_EIST BIT(7)
+#define ECX1_TM2 BIT(8)
+#define ECX1_PDCM BIT(15)
+#define ECX1_PCID BIT(17)
+#define ECX1_X2APIC BIT(21)
+#define ECX1_TSC_DEADLINE BIT(24)
+#define ECX1_OSXSAVE BIT(27)
+#define ECX1_HYPERVISOR BIT(31)
+#define EDX1_MCE BIT(7)
+#define EDX1_APIC BIT(9)
+#define EDX1_MTRR BIT(12)
+#define EDX1_MCA BIT(14)
+#define EDX1_DS BIT(21)
+#define EDX1_ACPI BIT(22)
+// Leaf 7.
+#define EBX7_INVPCID BIT(10)
+#define EBX7_PQM BIT(12)
+#define EBX7_MPX BIT(14)
+#define EBX7_RDTA BIT(15)
+#define EBX7_INTEL_PT BIT(25)
+#define ECX7_PKU BIT(3)
+#define ECX7_OSPKE BIT(4)
+#define ECX7_LA57 BIT(16)
+#define ECX7_RDPID BIT(22)
+// Leaf 8000_0001.
+#define ECX81_SVM BIT(2)
+#define ECX81_SKINIT BIT(12)
+#define EDX81_RDTSCP BIT(27)
+
+// Takes out of a leaf of the host what a guest cannot have.
+static void restrict_leaf(struct kvm_cpuid_entry2 *e)
+{
+    switch (e->function) {
+    case 1:
+        e->ecx &= ~(u32)(ECX1_MONITOR | ECX1_VMX | ECX1_SMX | ECX1_EIST | ECX1_TM2 | ECX1_PDCM | ECX1_PCID | ECX1_X2APIC |
+                         ECX1_TSC_DEADLINE | ECX1_OSXSAVE);
+        e->ecx |= ECX1_HYPERVISOR;
+        e->edx &= ~(u32)(EDX1_MCE | EDX1_APIC | EDX1_MTRR | EDX1_MCA | EDX1_DS | EDX1_ACPI);
+        e->ebx &= 0x0000ffff; // the APIC id is the vCPU's
+        break;
+    case 7:
+        e->ebx &= ~(u32)(EBX7_INVPCID | EBX7_PQM | EBX7_MPX | EBX7_RDTA | EBX7_INTEL_PT);
+        e->ecx &= ~(u32)(ECX7_PKU | ECX7_OSPKE | ECX7_LA57 | ECX7_RDPID);
+        e->edx = 0;
+        break;
+    case 0xa: // performance monitoring
+        e->eax = e->ebx = e->ecx = e->edx = 0;
+        break;
+    case 0xd:
+        if (e->index == 0) {
+            e->eax &= fpu_xcr0();
+            e->edx &= fpu_xcr0() >> 32;
+        } else if (e->index == 1) {
+            e->eax &= 1; // XSAVEOPT; no XSAVES
+            e->ebx = e->ecx = e->edx = 0;
+        }
+        break;
+    case 0x80000001:
+        e->ecx &= ~(u32)(ECX81_SVM | ECX81_SKINIT);
+        e->edx &= ~(u32)EDX81_RDTSCP;
+        break;
+    case 0x8000000a:
+        e->eax = e->ebx = e->ecx = e->edx = 0;
+        break;
+    }
+}
+
+static unsigned add_leaf(struct kvm_cpuid_entry2 *e, unsigned n, unsigned max, u32 function, u32 index, u32 flags)
+{
+    if (n >= max)
+        return n;
+    struct cpuid c = cpuid(function, index);
+    e[n] = (struct kvm_cpuid_entry2){
+        .function = function, .index = index, .flags = flags, .eax = c.eax, .ebx = c.ebx, .ecx = c.ecx, .edx = c.edx};
+    restrict_leaf(&e[n]);
+    return n + 1;
+}
+
+static unsigned add_range(struct kvm_cpuid_entry2 *e, unsigned n, unsigned max, u32 base)
+{
+    u32 last = cpuid(base, 0).eax;
+
+    for (u32 f = base; f <= last && f <= base + 0x1f; f++) {
+        bool indexed = f == 4 || f == 7 || f == 0xb || f == 0xd;
+        unsigned subleaves = f == 4 || f == 0xb ? 4 : f == 7 ? 1 : f == 0xd ? 3 : 1;
+        for (u32 index = 0; index < subleaves; index++)
+            n = add_leaf(e, n, max, f, index, indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0);
+    }
+    return n;
+}
+
+unsigned cpuid_supported(struct kvm_cpuid_entry2 *e, unsigned max)
+{
+    static const char signature[12] = "VivariumHv\0\0";
+    unsigned n = add_range(e, 0, max, 0);
+
+    if (n < max) {
+        e[n] = (struct kvm_cpuid_entry2){.function = 0x40000000, .eax = 0x40000000};
+        memcpy(&e[n].ebx, signature, 4);
+        memcpy(&e[n].ecx, signature + 4, 4);
+        memcpy(&e[n].edx, signature + 8, 4);
+        n++;
+    }
+    return add_range(e, n, max, 0x80000000);
+}
+
+const struct kvm_cpuid_entry2 *cpuid_find(const struct vcpu *v, u32 function, u32 index)
+{
+    for (u32 i = 0; i < v->cpuid_count; i++) {
+        const struct kvm_cpuid_entry2 *e = &v->cpuid[i];
+        if (e->function == function && (!(e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) || e->index == index))
+            return e;
+    }
+    return NULL;
+}
+
+// The CPUID instruction: the entry that user space set; a basic leaf above the highest gives the highest's (Intel), others zeros.
+void cpuid_emulate(struct vcpu *v)
+{
+    u32 function = v->reg[RAX], index = v->reg[RCX];
+    const struct kvm_cpuid_entry2 *e = cpuid_find(v, function, index), none = {0};
+    struct kvm_sregs s = {0};
+
+    if (!e)
+        e = &none;
+    u32 ebx = e->ebx, ecx = e->ecx;
+    if (function == 1) {
+        hv_ops->get_sregs(v, &s);
+        if (s.cr4 & CR4_OSXSAVE)
+            ecx |= ECX1_OSXSAVE;
+        ebx = (ebx & 0x00ffffff) | v->id << 24;
+    }
+    v->reg[RAX] = e->eax;
+    v->reg[RBX] = ebx;
+    v->reg[RCX] = ecx;
+    v->reg[RDX] = e->edx;
+}

@@ -1,0 +1,213 @@
+// What happens after #VMEXIT, for both vendors: answer in the kernel what can be, hand the rest to the VMM through kvm_run.
+
+#include "hv/exits.h"
+
+#include "kernel/lib/err.h"
+#include "kernel/x86/cpu.h"
+#include "kernel/x86/fpu.h"
+#include "kernel/x86/log.h"
+#include "kernel/x86/trap.h"
+
+void inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
+{
+    v->pending = (struct hv_event){
+        .valid = true, .vector = vector, .type = EVENT_EXCEPTION, .has_error = has_error, .error = error};
+}
+
+unsigned code_mode(const struct kvm_sregs *s)
+{
+    if (s->cs.l && (s->efer & EFER_LMA))
+        return 64;
+    return s->cs.db ? 32 : 16;
+}
+
+int fetch_instruction(struct vcpu *v, struct decoded *d)
+{
+    u8 bytes[INSN_MAX];
+    struct kvm_sregs s = {0};
+
+    hv_ops->get_sregs(v, &s);
+    unsigned mode = code_mode(&s);
+    u64 gva = mode == 64 ? v->rip : (u32)(s.cs.base + v->rip);
+    unsigned n = min((u64)INSN_MAX, PAGE_SIZE - (gva & ~PAGE_MASK));
+    if (gva_read(v, gva, bytes, n, true))
+        return -EFAULT;
+    if (n < INSN_MAX && gva_read(v, gva + n, bytes + n, INSN_MAX - n, true) == 0)
+        n = INSN_MAX;
+    return decode(bytes, n, mode, d) ? 0 : -EINVAL;
+}
+
+// Where the CPU does not give the length: prefixes as decoded, and the opcode's own bytes, which the exit tells.
+unsigned instruction_length(struct vcpu *v)
+{
+    static const u8 opcode_bytes[HV_EXIT_UNKNOWN + 1] = {
+        [HV_EXIT_CPUID] = 2, [HV_EXIT_RDMSR] = 2, [HV_EXIT_WRMSR] = 2, [HV_EXIT_HLT] = 1,
+        [HV_EXIT_SKIP] = 2,  [HV_EXIT_XSETBV] = 3,
+    };
+    struct decoded d;
+
+    if (!v->exit.length && fetch_instruction(v, &d) != -EFAULT)
+        v->exit.length = d.prefixes + opcode_bytes[v->exit.kind];
+    return v->exit.length;
+}
+
+static int advance(struct vcpu *v)
+{
+    hv_ops->advance(v, instruction_length(v));
+    return RESUME;
+}
+
+static int exit_cpuid(struct vcpu *v)
+{
+    cpuid_emulate(v);
+    return advance(v);
+}
+
+static int exit_rdmsr(struct vcpu *v)
+{
+    u64 value;
+
+    if (msr_get(v, v->reg[RCX], &value)) {
+        inject_exception(v, VEC_GP, true, 0);
+        return RESUME;
+    }
+    v->reg[RAX] = (u32)value;
+    v->reg[RDX] = value >> 32;
+    return advance(v);
+}
+
+// WRMSR of EFER obeys what SET_MSRS need not: LME cannot change while paging is on (SDM 3A, 2.2.1), LMA is the CPU's.
+static bool efer_write_allowed(struct vcpu *v, u64 *value)
+{
+    struct kvm_sregs s = {0};
+
+    hv_ops->get_sregs(v, &s);
+    if ((s.cr0 & CR0_PG) && ((s.efer ^ *value) & EFER_LME))
+        return false;
+    *value = (*value & ~EFER_LMA) | (s.efer & EFER_LMA);
+    return true;
+}
+
+static int exit_wrmsr(struct vcpu *v)
+{
+    u32 msr = v->reg[RCX];
+    u64 value = (u32)v->reg[RAX] | v->reg[RDX] << 32;
+
+    if ((msr == MSR_EFER && !efer_write_allowed(v, &value)) || msr_set(v, msr, value)) {
+        inject_exception(v, VEC_GP, true, 0);
+        return RESUME;
+    }
+    return advance(v);
+}
+
+static int exit_hlt(struct vcpu *v)
+{
+    advance(v);
+    v->run->exit_reason = KVM_EXIT_HLT;
+    return 0;
+}
+
+// XCR0 must name x87, AVX only with SSE, and nothing that the host has not (SDM 1, 13.3).
+static int exit_xsetbv(struct vcpu *v)
+{
+    u64 value = (u32)v->reg[RAX] | v->reg[RDX] << 32;
+
+    if ((u32)v->reg[RCX] || !(value & 1) || (value & ~fpu_xcr0()) || ((value & 4) && !(value & 2))) {
+        inject_exception(v, VEC_GP, true, 0);
+        return RESUME;
+    }
+    v->xcr0 = value;
+    return advance(v);
+}
+
+static int exit_shutdown(struct vcpu *v)
+{
+    v->run->exit_reason = KVM_EXIT_SHUTDOWN;
+    return 0;
+}
+
+static int exit_fail_entry(struct vcpu *v)
+{
+    v->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+    v->run->fail_entry.hardware_entry_failure_reason = v->exit.hardware_reason;
+    v->run->fail_entry.cpu = v->cpu;
+    return 0;
+}
+
+int exit_internal_error(struct vcpu *v, u32 suberror, u64 data)
+{
+    v->run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+    v->run->internal.suberror = suberror;
+    v->run->internal.ndata = 1;
+    v->run->internal.data[0] = data;
+    return 0;
+}
+
+static int exit_unknown(struct vcpu *v)
+{
+    v->run->exit_reason = KVM_EXIT_UNKNOWN;
+    v->run->hw.hardware_exit_reason = v->exit.hardware_reason;
+    return 0;
+}
+
+static int exit_nested_fault(struct vcpu *v)
+{
+    struct hv_exit exit = v->exit;
+
+    if (v->vm->aspace && slot_find(v->vm, exit.fault.gpa))
+        vcpu_put(v); // the page may have to be found, which may sleep
+    int err = nested_fault(v, exit.fault.gpa, exit.fault.write);
+    if (err == 0)
+        return RESUME;
+    return err > 0 ? exit_mmio(v) : err;
+}
+
+int handle_exit(struct vcpu *v)
+{
+    switch (v->exit.kind) {
+    case HV_EXIT_HOST_EVENT:
+    case HV_EXIT_HANDLED:
+        return RESUME;
+    case HV_EXIT_IO:
+        return exit_io(v);
+    case HV_EXIT_CPUID:
+        return exit_cpuid(v);
+    case HV_EXIT_RDMSR:
+        return exit_rdmsr(v);
+    case HV_EXIT_WRMSR:
+        return exit_wrmsr(v);
+    case HV_EXIT_HLT:
+        return exit_hlt(v);
+    case HV_EXIT_NESTED_FAULT:
+        return exit_nested_fault(v);
+    case HV_EXIT_IRQ_WINDOW:
+        hv_ops->want_irq_window(v, false);
+        return RESUME;
+    case HV_EXIT_SKIP:
+        return advance(v);
+    case HV_EXIT_UNDEFINED:
+        inject_exception(v, VEC_UD, false, 0);
+        return RESUME;
+    case HV_EXIT_XSETBV:
+        return exit_xsetbv(v);
+    case HV_EXIT_SHUTDOWN:
+        return exit_shutdown(v);
+    case HV_EXIT_FAIL_ENTRY:
+        return exit_fail_entry(v);
+    case HV_EXIT_UNKNOWN:
+        break;
+    }
+    return exit_unknown(v);
+}
+
+int complete_userspace(struct vcpu *v)
+{
+    int kind = v->completion.kind;
+
+    v->completion.kind = COMPLETE_NONE;
+    if (kind == COMPLETE_IO)
+        return complete_io(v);
+    if (kind == COMPLETE_MMIO)
+        return complete_mmio(v);
+    return RESUME;
+}

@@ -1,0 +1,16 @@
+// Exits that go to user space, and what completes them. Each returns RESUME, 0 or -errno, as handle_exit does.
+#pragma once
+#include "hv/decode.h"
+#include "hv/hv.h"
+
+int exit_io(struct vcpu *v);       // io.c
+int complete_io(struct vcpu *v);
+int exit_mmio(struct vcpu *v);     // mmio.c: v->exit.fault is outside the slots, or a write to a read-only one
+int complete_mmio(struct vcpu *v);
+
+// KVM_EXIT_INTERNAL_ERROR with KVM_INTERNAL_ERROR_* and one word of data.
+int exit_internal_error(struct vcpu *v, u32 suberror, u64 data);
+// Reads and decodes the instruction at CS:RIP. 0, -EFAULT (it cannot be read), -EINVAL (not known).
+int fetch_instruction(struct vcpu *v, struct decoded *d);
+// 16, 32 or 64.
+unsigned code_mode(const struct kvm_sregs *s);

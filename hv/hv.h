@@ -1,0 +1,235 @@
+// The hypervisor: virtual machines and vCPUs behind the Linux KVM API (Documentation/virt/kvm/api.rst of Linux).
+//
+// A VM's memory is its VMM process's memory, a vCPU is a thread of it in guest mode; so kill, cpu.max and memory.max work on
+// VMs without code here. This header is the shared core: the objects, and `struct hv_ops`, the table that each processor
+// vendor's directory (svm/, vmx/) fills with functions of the same names. No other file asks which vendor it runs on.
+//
+// Everything runs under the kernel lock but guest mode itself, which drops it.
+#pragma once
+#include <linux/kvm.h>
+#include "kernel/lib/list.h"
+#include "kernel/lib/types.h"
+#include "kernel/mm/aspace.h"
+#include "kernel/task/wait.h"
+#include "kernel/x86/fpu.h"
+
+struct file;
+struct vcpu;
+struct vm;
+struct vmobject;
+
+#define HV_MAX_SLOTS 64
+#define HV_MAX_VCPUS 16
+#define HV_MAX_CPUID 100
+#define HV_RUN_PAGES 2         // kvm_run, then the data of port I/O
+#define HV_MAX_GPA (1UL << 40) // guest-physical addresses end here
+
+// General registers in the order of the instruction encoding (SDM 2, table 2-2).
+enum gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, GPRS };
+
+// Why the guest stopped, in the vendors' common terms.
+enum hv_exit_kind {
+    HV_EXIT_HOST_EVENT, // a host interrupt, an NMI or the preemption timer: nothing for us to do
+    HV_EXIT_IO,
+    HV_EXIT_CPUID,
+    HV_EXIT_RDMSR,
+    HV_EXIT_WRMSR,
+    HV_EXIT_HLT,
+    HV_EXIT_NESTED_FAULT,
+    HV_EXIT_IRQ_WINDOW, // the guest can take an interrupt now
+    HV_EXIT_SKIP,       // an instruction that does nothing here (INVD, WBINVD, PAUSE): step over it
+    HV_EXIT_UNDEFINED,  // an instruction that the guest must not have: #UD
+    HV_EXIT_XSETBV,
+    HV_EXIT_SHUTDOWN,   // triple fault
+    HV_EXIT_FAIL_ENTRY, // the CPU refused the guest's state
+    HV_EXIT_HANDLED,    // the vendor's code did all there was to do
+    HV_EXIT_UNKNOWN,
+};
+
+struct hv_exit {
+    enum hv_exit_kind kind;
+    u64 hardware_reason;  // EXITCODE or exit reason, for reports
+    u8 length;            // of the instruction, 0: the CPU did not say
+    struct {
+        u16 port;
+        u8 size;          // 1, 2, 4
+        bool in, string, rep;
+        u8 address_size;  // 2, 4, 8 (string forms)
+        u8 segment;       // of a string form: index in the encoding ES CS SS DS FS GS, 0xff: decode it
+    } io;
+    struct {
+        u64 gpa;
+        bool write, fetch;
+    } fault;
+};
+
+// An event for the guest: an interrupt, an NMI or an exception.
+struct hv_event {
+    bool valid;
+    u8 vector;
+    u8 type; // as both vendors encode it: 0 external interrupt, 2 NMI, 3 exception, 4 software interrupt
+    bool has_error;
+    u32 error;
+    u8 length; // of the instruction, for software events on VT-x
+};
+
+#define EVENT_INTR 0
+#define EVENT_NMI 2
+#define EVENT_EXCEPTION 3
+#define EVENT_SOFT_INT 4
+#define EVENT_PRIV_SOFT 5
+#define EVENT_SOFT_EXCEPTION 6
+
+struct memslot {
+    bool used;
+    u32 flags;  // KVM_MEM_*
+    u64 gpa, size;
+    vaddr_t hva; // in the VMM's address space
+};
+
+struct vm {
+    u32 refs;                 // the VM's file and each vCPU
+    struct aspace *aspace;    // the VMM's; no reference; NULL once it is gone
+    struct aspace_watcher watcher;
+    struct memslot slot[HV_MAX_SLOTS];
+    paddr_t nested_root;      // nested page table / EPT
+    struct cgroup *cgroup;    // pays for the nested tables
+    struct vcpu *vcpu[HV_MAX_VCPUS];
+    u64 tsc_base;             // host TSC at creation: the guest's TSC starts at 0
+    u64 nested_pages;         // leaf entries made
+    void *vendor;
+};
+
+struct vcpu {
+    struct vm *vm;
+    u32 id;
+    bool running;             // in KVM_RUN, or another ioctl that waits
+    struct wait_queue idle;   // whoever waits until it is not
+    bool in_guest;            // between entry and exit, without the kernel lock
+    bool flush_wanted;        // nested translations changed since the last entry
+    u32 cpu;                  // where its hardware state was last loaded; MAX_CPUS: nowhere
+    bool loaded;              // the guest's FPU and debug registers are in the CPU
+
+    u64 reg[GPRS];            // RAX and RSP too, whatever the vendor keeps in its own block
+    u64 rip, rflags;
+    u64 dr[4], dr6, dr7;
+    u64 xcr0;
+    u64 apic_base, cr8, misc_enable, pat, tsc_offset;
+    struct fpu_state *fpu;
+
+    struct hv_exit exit;
+    struct hv_event pending;  // to inject at the next entry: re-injected or raised by us
+    int irq;                  // KVM_INTERRUPT's vector, -1 for none
+    bool nmi;
+
+    struct kvm_run *run;      // hostile: the VMM writes to it at any time
+    struct page *run_page;    // HV_RUN_PAGES of them
+    struct vmobject *run_object;
+    // What the VMM has to finish before the next entry.
+    struct {
+        enum { COMPLETE_NONE, COMPLETE_IO, COMPLETE_MMIO } kind;
+        u8 size;              // I/O: of one item
+        u32 count;            // string I/O: items
+        bool in, string, rep;
+        struct hv_exit exit;
+        u64 item_gva;         // string I/O: where the first item lies
+        struct decoded *insn; // MMIO: what to do with the value
+        u8 data[8];
+    } completion;
+
+    u32 cpuid_count;
+    struct kvm_cpuid_entry2 cpuid[HV_MAX_CPUID];
+    u64 sigmask;
+    bool has_sigmask;
+
+    u64 exits, exits_by_kind[HV_EXIT_UNKNOWN + 1];
+    void *vendor;             // struct svm_vcpu, struct vmx_vcpu
+};
+
+// What a processor vendor provides.
+struct hv_ops {
+    const char *name; // "svm", "vmx"
+    // NULL if this CPU has all that the backend needs, else what is missing, in words.
+    const char *(*probe)(void);
+    // Turns virtualization on for this CPU, for good, if it is not on. 0 or -errno.
+    int (*cpu_enable)(void);
+    int (*vcpu_create)(struct vcpu *v);
+    void (*vcpu_destroy)(struct vcpu *v);
+    void (*vcpu_reset)(struct vcpu *v); // the architectural state after INIT
+    // Binds the vCPU's hardware block to this CPU / makes its state readable from any CPU again.
+    void (*vcpu_load)(struct vcpu *v);
+    void (*vcpu_put)(struct vcpu *v);
+    // Runs the guest once: interrupts off and the kernel lock dropped by the caller. Fills v->reg, rip, rflags from the hardware.
+    void (*enter)(struct vcpu *v);
+    // Reads the exit into v->exit (kernel lock held again) and saves an event whose delivery was cut short in v->pending.
+    void (*decode_exit)(struct vcpu *v);
+    void (*get_sregs)(struct vcpu *v, struct kvm_sregs *s);
+    int (*set_sregs)(struct vcpu *v, const struct kvm_sregs *s);
+    // MSRs that live in the hardware block: 0, or -ENOENT for others.
+    int (*get_msr)(struct vcpu *v, u32 msr, u64 *value);
+    int (*set_msr)(struct vcpu *v, u32 msr, u64 value);
+    // Puts an event into the block for the next entry.
+    void (*inject)(struct vcpu *v, const struct hv_event *e);
+    // True if neither RFLAGS.IF nor a shadow (STI, MOV SS) holds an interrupt back.
+    bool (*irq_allowed)(struct vcpu *v);
+    void (*want_irq_window)(struct vcpu *v, bool on);
+    // Steps over an instruction: rip, and the shadow ends.
+    void (*advance)(struct vcpu *v, unsigned length);
+    // An entry of the nested tables: a table (leaf false) or a page.
+    u64 (*nested_entry)(paddr_t pa, bool leaf, bool writable);
+    // The next entry sees the nested tables as they are now.
+    void (*flush)(struct vcpu *v);
+};
+
+extern const struct hv_ops svm_ops, vmx_ops;
+extern const struct hv_ops *hv_ops; // the one that this machine has, NULL for none
+
+void hv_init(void); // probes, enables all CPUs, makes /dev/kvm
+
+// dev.c, vm.c, vcpu.c
+int vm_create(void);                      // KVM_CREATE_VM: a descriptor or -errno
+struct vm *vm_get(struct vm *vm);
+void vm_put(struct vm *vm);
+int vcpu_create(struct vm *vm, u32 id);   // KVM_CREATE_VCPU
+void vcpu_destroy(struct vcpu *v);
+long vm_check_extension(u64 cap);
+void vcpu_load(struct vcpu *v);           // guest's FPU and debug registers into the CPU, if they are not
+void vcpu_put(struct vcpu *v);            // and back: before anything that sleeps or looks at user state
+long vcpu_run(struct vcpu *v);            // run.c
+
+// slots.c
+int slot_set(struct vm *vm, const struct kvm_userspace_memory_region *region);
+struct memslot *slot_find(struct vm *vm, u64 gpa);
+// Guest-physical memory through the slots. 0 or -EFAULT (no slot, or the VMM's mapping is gone). May sleep.
+int guest_read(struct vm *vm, u64 gpa, void *buf, size_t n);
+int guest_write(struct vm *vm, u64 gpa, const void *buf, size_t n);
+
+// nested.c
+int nested_create(struct vm *vm);
+void nested_destroy(struct vm *vm);
+// Answers a nested fault: maps the page. 0; 1: no memory there (MMIO); -errno. May sleep.
+int nested_fault(struct vcpu *v, u64 gpa, bool write);
+void nested_zap(struct vm *vm, u64 gpa, u64 size); // and makes every vCPU flush before it runs again
+void vm_kick_all(struct vm *vm);
+
+// gva.c: guest-virtual addresses through the guest's own page tables
+// 0, or -EFAULT with the page-fault error code in *error.
+int gva_translate(struct vcpu *v, u64 gva, bool write, bool fetch, u64 *gpa, u32 *error);
+int gva_read(struct vcpu *v, u64 gva, void *buf, size_t n, bool fetch);
+int gva_write(struct vcpu *v, u64 gva, const void *buf, size_t n);
+
+// exits.c
+#define RESUME 1 // the guest goes on; 0: back to user space with kvm_run filled; <0: -errno
+int handle_exit(struct vcpu *v);
+void inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error);
+int complete_userspace(struct vcpu *v); // before the next entry: what user space answered
+unsigned instruction_length(struct vcpu *v);
+
+// cpuid.c, msr.c
+void cpuid_emulate(struct vcpu *v);
+unsigned cpuid_supported(struct kvm_cpuid_entry2 *e, unsigned max); // entries written
+const struct kvm_cpuid_entry2 *cpuid_find(const struct vcpu *v, u32 function, u32 index);
+int msr_get(struct vcpu *v, u32 msr, u64 *value); // 0, or 1: #GP
+int msr_set(struct vcpu *v, u32 msr, u64 value);
+extern const u32 msr_list[];
+extern const unsigned msr_list_count;

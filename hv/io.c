@@ -1,0 +1,156 @@
+// Port I/O exits: KVM_EXIT_IO. As under KVM, RIP stays at IN and OUT until the VMM comes back; INS asks for as many items
+// as fit, OUTS gives them one by one.
+
+#include "hv/exits.h"
+
+#include "kernel/lib/string.h"
+#include "kernel/x86/cpu.h"
+#include "kernel/x86/trap.h"
+
+static u8 *io_data(struct vcpu *v)
+{
+    return (u8 *)v->run + PAGE_SIZE;
+}
+
+static int to_userspace(struct vcpu *v, u32 count)
+{
+    struct kvm_run *run = v->run;
+
+    run->exit_reason = KVM_EXIT_IO;
+    run->io.direction = v->exit.io.in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
+    run->io.size = v->exit.io.size;
+    run->io.port = v->exit.io.port;
+    run->io.count = count;
+    run->io.data_offset = PAGE_SIZE;
+    return 0;
+}
+
+static u64 address_mask(unsigned size)
+{
+    return size == 8 ? ~0UL : (1UL << (8 * size)) - 1;
+}
+
+// A register's part that the address size names changes; 32-bit writes clear the upper half, as the CPU's do.
+static void add_to_register(struct vcpu *v, enum gpr reg, s64 delta)
+{
+    u64 mask = address_mask(v->exit.io.address_size), value = (v->reg[reg] + delta) & mask;
+
+    v->reg[reg] = v->exit.io.address_size == 2 ? (v->reg[reg] & ~mask) | value : value;
+}
+
+// Counts `items` as moved: index register, rCX, and RIP when it was the last.
+static void string_progress(struct vcpu *v, enum gpr index, u32 items)
+{
+    s64 step = (s64)items * v->exit.io.size;
+
+    add_to_register(v, index, v->rflags & RFLAGS_DF ? -step : step);
+    if (v->exit.io.rep)
+        add_to_register(v, RCX, -(s64)items);
+    if (!v->exit.io.rep || !(v->reg[RCX] & address_mask(v->exit.io.address_size)))
+        hv_ops->advance(v, instruction_length(v));
+}
+
+static u64 segment_base(const struct kvm_sregs *s, u8 segment)
+{
+    const struct kvm_segment *const by_encoding[] = {&s->es, &s->cs, &s->ss, &s->ds, &s->fs, &s->gs};
+
+    if (code_mode(s) == 64 && segment < 4)
+        return 0;
+    return by_encoding[segment]->base;
+}
+
+// Completes what the CPU did not say about INS and OUTS: segment, and the length where it is missing.
+static int decode_string(struct vcpu *v)
+{
+    struct hv_exit *x = &v->exit;
+    struct decoded d;
+
+    if (x->io.in)
+        x->io.segment = 0; // ES, always
+    if (x->io.segment != 0xff && x->length)
+        return 0;
+    int err = fetch_instruction(v, &d);
+    if (err)
+        return err;
+    if (x->io.segment == 0xff)
+        x->io.segment = d.segment == 0xff ? 3 : d.segment;
+    x->length = d.prefixes + 1;
+    return 0;
+}
+
+static int exit_string(struct vcpu *v)
+{
+    struct kvm_sregs s = {0};
+    struct hv_exit *x = &v->exit;
+    u64 mask = address_mask(x->io.address_size), left = x->io.rep ? v->reg[RCX] & mask : 1;
+
+    if (decode_string(v))
+        return exit_internal_error(v, KVM_INTERNAL_ERROR_EMULATION, v->rip);
+    if (left == 0) {
+        hv_ops->advance(v, instruction_length(v));
+        return RESUME;
+    }
+    hv_ops->get_sregs(v, &s);
+    enum gpr index = x->io.in ? RDI : RSI;
+    u64 gva = segment_base(&s, x->io.segment) + (v->reg[index] & mask), gpa;
+    u32 error;
+    if (gva_translate(v, gva, x->io.in, false, &gpa, &error)) {
+        struct hv_exit saved = *x;
+        inject_exception(v, VEC_PF, true, error);
+        v->exit = saved;
+        s.cr2 = gva;
+        hv_ops->set_sregs(v, &s);
+        return RESUME;
+    }
+    if (!x->io.in) {
+        if (guest_read(v->vm, gpa, io_data(v), x->io.size))
+            return exit_internal_error(v, KVM_INTERNAL_ERROR_EMULATION, gpa);
+        string_progress(v, RSI, 1);
+        return to_userspace(v, 1);
+    }
+    u64 in_page = v->rflags & RFLAGS_DF ? 1 : max(1UL, (PAGE_SIZE - (gva & ~PAGE_MASK)) / x->io.size);
+    v->completion.kind = COMPLETE_IO;
+    v->completion.exit = *x;
+    v->completion.item_gva = gva;
+    v->completion.count = min(left, in_page);
+    return to_userspace(v, v->completion.count);
+}
+
+int exit_io(struct vcpu *v)
+{
+    if (v->exit.io.string)
+        return exit_string(v);
+    if (!v->exit.io.in)
+        memcpy(io_data(v), &v->reg[RAX], v->exit.io.size);
+    v->completion.kind = COMPLETE_IO;
+    v->completion.exit = v->exit;
+    v->completion.item_gva = v->rip;
+    return to_userspace(v, 1);
+}
+
+// IN: the value into AL, AX or EAX; then RIP moves on, unless the VMM has moved it.
+static int complete_single(struct vcpu *v)
+{
+    u8 size = v->exit.io.size;
+
+    if (v->exit.io.in) {
+        u32 value = 0;
+        memcpy(&value, io_data(v), size);
+        v->reg[RAX] = size == 4 ? value : (v->reg[RAX] & ~address_mask(size)) | value;
+    }
+    if (v->rip == v->completion.item_gva)
+        hv_ops->advance(v, instruction_length(v));
+    return RESUME;
+}
+
+int complete_io(struct vcpu *v)
+{
+    v->exit = v->completion.exit;
+    if (!v->exit.io.string)
+        return complete_single(v);
+    size_t n = (size_t)v->completion.count * v->exit.io.size;
+    if (gva_write(v, v->completion.item_gva, io_data(v), n))
+        return exit_internal_error(v, KVM_INTERNAL_ERROR_EMULATION, v->completion.item_gva);
+    string_progress(v, RDI, v->completion.count);
+    return RESUME;
+}

@@ -1,0 +1,185 @@
+// MMIO exits: an access to guest-physical memory that no slot has, done for the guest one instruction at a time. KVM_EXIT_MMIO.
+
+#include "hv/exits.h"
+
+#include "hv/alu.h"
+#include "kernel/lib/err.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/slab.h"
+#include "kernel/x86/cpu.h"
+
+static u64 size_mask(unsigned size)
+{
+    return size == 8 ? ~0UL : (1UL << (8 * size)) - 1;
+}
+
+static u64 read_register(const struct vcpu *v, const struct decoded *d)
+{
+    return (v->reg[d->reg] >> (d->high_byte ? 8 : 0)) & size_mask(d->size);
+}
+
+// Widens a value of d->size bytes to the register, and writes it as the CPU would: 32-bit writes clear the upper half.
+static void write_register(struct vcpu *v, const struct decoded *d, u64 value)
+{
+    unsigned shift = d->high_byte ? 8 : 0;
+
+    if (d->sign_extend && d->size < 8 && (value >> (8 * d->size - 1) & 1))
+        value |= ~size_mask(d->size);
+    u64 mask = size_mask(d->reg_size);
+    value &= mask;
+    if (d->reg_size < 4)
+        value = (v->reg[d->reg] & ~(mask << shift)) | value << shift;
+    v->reg[d->reg] = value;
+}
+
+static u64 source_operand(const struct vcpu *v, const struct decoded *d)
+{
+    return (d->immediate ? d->imm : read_register(v, d)) & size_mask(d->size);
+}
+
+static int to_userspace(struct vcpu *v, bool write, u64 value, u8 size)
+{
+    struct kvm_run *run = v->run;
+
+    run->exit_reason = KVM_EXIT_MMIO;
+    run->mmio.phys_addr = v->exit.fault.gpa;
+    run->mmio.len = size;
+    run->mmio.is_write = write;
+    memset(run->mmio.data, 0, sizeof(run->mmio.data));
+    if (write)
+        memcpy(run->mmio.data, &value, size);
+    return 0;
+}
+
+static void add_to_register(struct vcpu *v, const struct decoded *d, enum gpr reg, s64 delta)
+{
+    u64 mask = size_mask(d->address_size), value = (v->reg[reg] + delta) & mask;
+
+    v->reg[reg] = d->address_size == 2 ? (v->reg[reg] & ~mask) | value : value;
+}
+
+// STOS, MOVS: one item, and RIP stays while rCX says that more are to come.
+static void string_progress(struct vcpu *v, const struct decoded *d)
+{
+    s64 step = v->rflags & RFLAGS_DF ? -(s64)d->size : d->size;
+
+    add_to_register(v, d, RDI, step);
+    if (d->op == OP_MOVS)
+        add_to_register(v, d, RSI, step);
+    if (d->rep)
+        add_to_register(v, d, RCX, -1);
+    if (!d->rep || !(v->reg[RCX] & size_mask(d->address_size)))
+        hv_ops->advance(v, d->length);
+}
+
+static int store(struct vcpu *v, const struct decoded *d)
+{
+    u64 value = source_operand(v, d);
+
+    if (d->op == OP_STOS)
+        string_progress(v, d);
+    else
+        hv_ops->advance(v, d->length);
+    return to_userspace(v, true, value, d->size);
+}
+
+// Guest-virtual addresses of the two operands of MOVS.
+static u64 movs_address(struct vcpu *v, const struct decoded *d, bool source)
+{
+    struct kvm_sregs s = {0};
+
+    hv_ops->get_sregs(v, &s);
+    const struct kvm_segment *const by_encoding[] = {&s.es, &s.cs, &s.ss, &s.ds, &s.fs, &s.gs};
+    u8 segment = !source ? 0 : d->segment == 0xff ? 3 : d->segment;
+    u64 base = d->mode == 64 && segment < 4 ? 0 : by_encoding[segment]->base;
+    return base + (v->reg[source ? RSI : RDI] & size_mask(d->address_size));
+}
+
+// MOVS to a device reads guest memory now; MOVS from one is a load that complete_mmio finishes.
+static int movs_to_device(struct vcpu *v, const struct decoded *d)
+{
+    u64 value = 0;
+
+    if (gva_read(v, movs_address(v, d, true), &value, d->size, false))
+        return exit_internal_error(v, KVM_INTERNAL_ERROR_EMULATION, v->exit.fault.gpa);
+    string_progress(v, d);
+    return to_userspace(v, true, value, d->size);
+}
+
+static int movs_from_device(struct vcpu *v, const struct decoded *d, u64 value)
+{
+    if (gva_write(v, movs_address(v, d, false), &value, d->size))
+        return exit_internal_error(v, KVM_INTERNAL_ERROR_EMULATION, v->exit.fault.gpa);
+    string_progress(v, d);
+    return RESUME;
+}
+
+int exit_mmio(struct vcpu *v)
+{
+    struct decoded d;
+
+    if (v->exit.fault.fetch || fetch_instruction(v, &d) || d.op == OP_OTHER)
+        return exit_internal_error(v, KVM_INTERNAL_ERROR_EMULATION, v->exit.fault.gpa);
+    if (d.op == OP_STORE || d.op == OP_STOS)
+        return store(v, &d);
+    if (d.op == OP_MOVS && v->exit.fault.write)
+        return movs_to_device(v, &d);
+    if (!v->completion.insn)
+        v->completion.insn = kmalloc(sizeof(d));
+    if (!v->completion.insn)
+        return -ENOMEM;
+    *v->completion.insn = d;
+    v->completion.kind = COMPLETE_MMIO;
+    v->completion.exit = v->exit;
+    return to_userspace(v, false, 0, d.size);
+}
+
+static int store_result(struct vcpu *v, const struct decoded *d, u64 value, u64 flags)
+{
+    v->rflags = flags;
+    return to_userspace(v, true, value, d->size);
+}
+
+// INC and DEC are ADD and SUB of one that leave CF alone.
+static int increment(struct vcpu *v, const struct decoded *d, u64 value)
+{
+    u64 flags = v->rflags, result = alu(d->op == OP_INC ? ALU_ADD : ALU_SUB, value, 1, d->size, &flags);
+
+    return store_result(v, d, result, (flags & ~RFLAGS_CF) | (v->rflags & RFLAGS_CF));
+}
+
+// The VMM has read for us: finish the instruction. An operation on memory now writes its result, in a second exit.
+int complete_mmio(struct vcpu *v)
+{
+    const struct decoded *d = v->completion.insn;
+    u64 value = 0, flags = v->rflags;
+
+    v->exit = v->completion.exit;
+    memcpy(&value, v->run->mmio.data, d->size);
+    if (d->op == OP_MOVS)
+        return movs_from_device(v, d, value);
+    hv_ops->advance(v, d->length);
+    u64 source = source_operand(v, d);
+    switch (d->op) {
+    case OP_LOAD:
+        write_register(v, d, value);
+        return RESUME;
+    case OP_ALU_REG:
+        write_register(v, d, alu(d->alu, source, value, d->size, &flags));
+        break;
+    case OP_ALU_MEM:
+        value = alu(d->alu, value, source, d->size, &flags);
+        return store_result(v, d, value, flags);
+    case OP_INC:
+    case OP_DEC:
+        return increment(v, d, value);
+    case OP_CMP:
+        alu(ALU_SUB, d->mem_first ? value : source, d->mem_first ? source : value, d->size, &flags);
+        break;
+    default: // TEST
+        alu(ALU_AND, value, source, d->size, &flags);
+        break;
+    }
+    v->rflags = flags;
+    return RESUME;
+}

@@ -1,0 +1,106 @@
+// Model-specific registers of guests. What is not here does not exist: #GP in the guest.
+
+#include "hv/hv.h"
+
+#include "kernel/x86/cpu.h"
+
+#define MSR_MTRRCAP 0xfe
+#define MSR_MISC_ENABLE 0x1a0
+#define MSR_BIOS_SIGN_ID 0x8b
+#define MSR_PLATFORM_ID 0x17
+#define MSR_MTRR_DEF_TYPE 0x2ff
+
+const u32 msr_list[] = {
+    MSR_TSC,   MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_PAT,     MSR_EFER,    MSR_STAR,
+    MSR_LSTAR, MSR_CSTAR,       MSR_SFMASK,       MSR_FS_BASE,      MSR_GS_BASE, MSR_KERNEL_GS_BASE,
+    MSR_APIC_BASE, MSR_MISC_ENABLE,
+};
+const unsigned msr_list_count = ARRAY_SIZE(msr_list);
+
+int msr_get(struct vcpu *v, u32 msr, u64 *value)
+{
+    switch (msr) {
+    case MSR_TSC:
+        *value = rdtsc() + v->tsc_offset;
+        return 0;
+    case MSR_APIC_BASE:
+        *value = v->apic_base;
+        return 0;
+    case MSR_PAT:
+        *value = v->pat;
+        return 0;
+    case MSR_MISC_ENABLE:
+        *value = v->misc_enable;
+        return 0;
+    case MSR_BIOS_SIGN_ID:
+    case MSR_PLATFORM_ID:
+    case MSR_MTRRCAP:
+    case MSR_MTRR_DEF_TYPE:
+        *value = 0;
+        return 0;
+    default:
+        return hv_ops->get_msr(v, msr, value) ? 1 : 0;
+    }
+}
+
+// Each byte of the PAT names a memory type that exists (SDM 3A, 11.12.2).
+static bool pat_valid(u64 pat)
+{
+    for (int i = 0; i < 8; i++, pat >>= 8) {
+        u8 type = pat;
+        if (type > 7 || type == 2 || type == 3)
+            return false;
+    }
+    return true;
+}
+
+static bool canonical(u64 va)
+{
+    return (u64)((s64)(va << 16) >> 16) == va;
+}
+
+static bool holds_address(u32 msr)
+{
+    switch (msr) {
+    case MSR_LSTAR:
+    case MSR_CSTAR:
+    case MSR_FS_BASE:
+    case MSR_GS_BASE:
+    case MSR_KERNEL_GS_BASE:
+    case MSR_SYSENTER_ESP:
+    case MSR_SYSENTER_EIP:
+        return true;
+    default:
+        return false;
+    }
+}
+
+int msr_set(struct vcpu *v, u32 msr, u64 value)
+{
+    if (holds_address(msr) && !canonical(value))
+        return 1;
+    switch (msr) {
+    case MSR_TSC:
+        v->tsc_offset = value - rdtsc();
+        return 0;
+    case MSR_APIC_BASE:
+        v->apic_base = value;
+        return 0;
+    case MSR_PAT:
+        if (!pat_valid(value))
+            return 1;
+        v->pat = value;
+        return 0;
+    case MSR_MISC_ENABLE:
+        v->misc_enable = value;
+        return 0;
+    case MSR_BIOS_SIGN_ID: // written before it is read, by the rule for reading microcode versions
+        return 0;
+    case MSR_EFER:
+        if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
+            return 1;
+        return hv_ops->set_msr(v, msr, value) ? 1 : 0;
+    default:
+        return hv_ops->set_msr(v, msr, value) ? 1 : 0;
+    }
+}

@@ -1,0 +1,130 @@
+// The nested page table (AMD) or EPT (Intel): four levels of 512 entries from guest-physical to host-physical addresses. The
+// shape is the vendors' common one; hv_ops->nested_entry makes the bits.
+//
+// Entries hold no reference to the pages: the VMM's address space does, and its watcher zaps an entry before the page changes.
+
+#include "hv/hv.h"
+
+#include "kernel/lib/err.h"
+#include "kernel/mm/frame.h"
+#include "kernel/task/task.h"
+
+#define LEVELS 4
+
+int nested_create(struct vm *vm)
+{
+    struct page *root = frame_alloc_charged(vm->cgroup, FRAME_ZERO);
+
+    if (!root)
+        return -ENOMEM;
+    vm->nested_root = page_to_phys(root);
+    return 0;
+}
+
+static void free_table(paddr_t table, int level)
+{
+    u64 *entry = phys_to_virt(table);
+
+    for (int i = 0; level > 1 && i < 512; i++) {
+        if (entry[i])
+            free_table(entry[i] & PTE_ADDR, level - 1);
+    }
+    page_put(phys_to_page(table));
+}
+
+void nested_destroy(struct vm *vm)
+{
+    if (vm->nested_root)
+        free_table(vm->nested_root, LEVELS);
+    vm->nested_root = 0;
+}
+
+// The level-1 entry of gpa; NULL where a table is missing (create: where there is no memory for one).
+static u64 *walk(struct vm *vm, u64 gpa, bool create)
+{
+    u64 *entry = (u64 *)phys_to_virt(vm->nested_root) + pt_index(gpa, LEVELS);
+
+    for (int level = LEVELS - 1; level >= 1; level--) {
+        if (!*entry) {
+            struct page *table = create ? frame_alloc_charged(vm->cgroup, FRAME_ZERO) : NULL;
+            if (!table)
+                return NULL;
+            *entry = hv_ops->nested_entry(page_to_phys(table), false, true);
+        }
+        entry = (u64 *)phys_to_virt(*entry & PTE_ADDR) + pt_index(gpa, level);
+    }
+    return entry;
+}
+
+int nested_fault(struct vcpu *v, u64 gpa, bool write)
+{
+    struct vm *vm = v->vm;
+    struct memslot *s = slot_find(vm, gpa);
+    bool writable;
+
+    if (!s || (write && (s->flags & KVM_MEM_READONLY)))
+        return 1;
+    u64 hva = (s->hva + (gpa - s->gpa)) & PAGE_MASK;
+    bool read_only = s->flags & KVM_MEM_READONLY;
+    struct page *page = aspace_get_page(vm->aspace, hva, write, &writable);
+    if (IS_ERR(page))
+        return PTR_ERR(page);
+    u64 *entry = walk(vm, gpa, true);
+    // aspace_get_page may have slept: the slot may be gone. After it nothing sleeps, so the page is still mapped at hva.
+    s = slot_find(vm, gpa);
+    if (entry && s && s->hva + ((gpa & PAGE_MASK) - s->gpa) == hva) {
+        if (*entry)
+            v->flush_wanted = true;
+        else
+            vm->nested_pages++;
+        *entry = hv_ops->nested_entry(page_to_phys(page), true, writable && !read_only);
+    }
+    page_put(page);
+    return entry ? 0 : -ENOMEM;
+}
+
+// Zaps [gpa, end) below one table that covers guest-physical addresses from `base`. Returns how many pages went.
+static u64 zap_table(paddr_t table, int level, u64 base, u64 gpa, u64 end)
+{
+    u64 *entry = phys_to_virt(table), span = 1UL << (12 + 9 * (level - 1)), zapped = 0;
+    unsigned first = gpa > base ? (gpa - base) / span : 0;
+
+    for (unsigned i = first; i < 512 && base + i * span < end; i++) {
+        if (!entry[i])
+            continue;
+        if (level > 1) {
+            zapped += zap_table(entry[i] & PTE_ADDR, level - 1, base + i * span, gpa, end);
+        } else {
+            entry[i] = 0;
+            zapped++;
+        }
+    }
+    return zapped;
+}
+
+void nested_zap(struct vm *vm, u64 gpa, u64 size)
+{
+    u64 zapped = vm->nested_root ? zap_table(vm->nested_root, LEVELS, 0, gpa, gpa + size) : 0;
+
+    vm->nested_pages -= zapped;
+    if (zapped)
+        vm_kick_all(vm);
+}
+
+// Makes each vCPU flush its nested translations before it executes another guest instruction, and waits until those in guest
+// mode have left it: their CPUs answer the shoot-down only after #VMEXIT.
+void vm_kick_all(struct vm *vm)
+{
+    u64 mask = 0;
+
+    for (int i = 0; i < HV_MAX_VCPUS; i++) {
+        struct vcpu *v = vm->vcpu[i];
+        if (!v)
+            continue;
+        v->flush_wanted = true;
+        if (v->in_guest)
+            mask |= BIT(v->cpu);
+    }
+    if (mask)
+        tlb_shootdown(mask);
+}

@@ -1,0 +1,131 @@
+// KVM_RUN: into the guest and back until user space has something to do.
+
+#include "hv/hv.h"
+
+#include "kernel/lib/err.h"
+#include "kernel/task/sched.h"
+#include "kernel/task/signal.h"
+#include "kernel/task/task.h"
+#include "kernel/x86/cpu.h"
+#include "kernel/x86/klock.h"
+#include "kernel/x86/percpu.h"
+
+// kvm_run is written by the VMM at any time: each field is read once, through this.
+#define read_once(x) (*(volatile typeof(x) *)&(x))
+
+// Chooses what to inject now: what was cut short first, then an NMI, then KVM_INTERRUPT's vector if the guest takes interrupts.
+static void inject_pending(struct vcpu *v)
+{
+    if (!v->pending.valid && v->nmi) {
+        v->nmi = false;
+        v->pending = (struct hv_event){.valid = true, .vector = 2, .type = EVENT_NMI};
+    }
+    if (!v->pending.valid && v->irq >= 0 && hv_ops->irq_allowed(v)) {
+        v->pending = (struct hv_event){.valid = true, .vector = v->irq, .type = EVENT_INTR};
+        v->irq = -1;
+    }
+    if (v->pending.valid) {
+        hv_ops->inject(v, &v->pending);
+        v->pending.valid = false;
+    }
+    hv_ops->want_irq_window(v, v->irq >= 0 || read_once(v->run->request_interrupt_window));
+}
+
+// Guests change XCR0 without an exit on CPUs that do not intercept XSETBV; the host's own counts outside guest mode.
+static void switch_xcr0(struct vcpu *v, bool to_guest)
+{
+    u64 host = fpu_xcr0();
+
+    if (!host)
+        return;
+    if (!to_guest)
+        v->xcr0 = xgetbv(0);
+    if (v->xcr0 != host)
+        xsetbv(0, to_guest ? v->xcr0 : host);
+}
+
+// One stay in the guest. The kernel lock is dropped in it, and interrupts that end it are served before it is taken again.
+static void enter_guest(struct vcpu *v)
+{
+    vcpu_load(v);
+    inject_pending(v);
+    if (v->flush_wanted) {
+        v->flush_wanted = false;
+        hv_ops->flush(v);
+    }
+    account_time(false);
+    v->in_guest = true;
+    klock_release();
+    switch_xcr0(v, true);
+    hv_ops->enter(v);
+    switch_xcr0(v, false);
+    v->in_guest = false;
+    sti();
+    cpu_relax();
+    cli();
+    klock_acquire();
+    account_time(true);
+    v->exits++;
+    hv_ops->decode_exit(v);
+}
+
+// Signals, freezing and the scheduler's wishes, before each entry. 0, or -EINTR with kvm_run saying so.
+static int before_entry(struct vcpu *v)
+{
+    if (!resched_or_signal_pending())
+        return 0;
+    vcpu_put(v);
+    if (!signal_pending_current())
+        schedule();
+    if (!signal_pending_current())
+        return 0;
+    v->run->exit_reason = KVM_EXIT_INTR;
+    return -EINTR;
+}
+
+static long run_loop(struct vcpu *v)
+{
+    struct kvm_run *run = v->run;
+
+    for (;;) {
+        int err = before_entry(v);
+        if (err)
+            return err;
+        if (read_once(run->request_interrupt_window) && v->irq < 0 && !v->pending.valid && hv_ops->irq_allowed(v)) {
+            run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
+            return 0;
+        }
+        enter_guest(v);
+        v->exits_by_kind[v->exit.kind]++;
+        int result = handle_exit(v);
+        if (result != RESUME)
+            return result;
+    }
+}
+
+// KVM_RUN. 0 with run->exit_reason, or -EINTR after a signal or with immediate_exit.
+long vcpu_run(struct vcpu *v)
+{
+    struct kvm_run *run = v->run;
+
+    if (v->has_sigmask)
+        signal_set_temporary_mask(v->sigmask);
+    v->cr8 = read_once(run->cr8) & 15;
+    long result = complete_userspace(v);
+    if (result == RESUME) {
+        if (read_once(run->immediate_exit)) {
+            run->exit_reason = KVM_EXIT_INTR;
+            result = -EINTR;
+        } else {
+            current()->hv_vcpu = v;
+            result = run_loop(v);
+            vcpu_put(v);
+            current()->hv_vcpu = NULL;
+        }
+    }
+    run->cr8 = v->cr8;
+    run->apic_base = v->apic_base;
+    run->if_flag = (v->rflags & RFLAGS_IF) != 0;
+    run->ready_for_interrupt_injection = v->irq < 0 && !v->pending.valid && hv_ops->irq_allowed(v);
+    return result;
+}

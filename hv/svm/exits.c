@@ -1,0 +1,122 @@
+// From EXITCODE, EXITINFO and EXITINTINFO to the common struct hv_exit.
+
+#include "hv/svm/svm.h"
+
+#include "hv/exits.h"
+#include "kernel/lib/err.h"
+#include "kernel/x86/cpu.h"
+#include "kernel/x86/trap.h"
+
+// An event whose delivery ended in this exit comes again, but for INT n, INT3 and INTO: RIP is still at those.
+static void save_interrupted_event(struct vcpu *v, const struct vmcb *b)
+{
+    u64 info = b->exit_int_info;
+    u8 vector = info, type = info >> 8 & 7;
+
+    if (!(info & EVENT_VALID) || type == EVENT_SOFT_INT)
+        return;
+    if (type == EVENT_EXCEPTION && (vector == VEC_BP || vector == VEC_OF))
+        return;
+    v->pending = (struct hv_event){
+        .valid = true, .vector = vector, .type = type, .has_error = info & EVENT_HAS_ERROR, .error = info >> 32};
+}
+
+static void decode_io(struct vcpu *v, const struct vmcb *b)
+{
+    u32 info = b->exit_info1;
+
+    v->exit.kind = HV_EXIT_IO;
+    v->exit.length = b->exit_info2 - b->rip;
+    v->exit.io.in = info & BIT(0);
+    v->exit.io.string = info & BIT(2);
+    v->exit.io.rep = info & BIT(3);
+    v->exit.io.size = info >> 4 & 7;
+    v->exit.io.address_size = (info >> 7 & 7) << 1; // A16, A32, A64: 1, 2, 4
+    v->exit.io.segment = 0xff;
+    v->exit.io.port = info >> 16;
+}
+
+// MOV to CR8 while an interrupt window is wanted. REX.R makes CR0 to CR8, REX.B and ModRM name the register.
+static void write_cr8(struct vcpu *v)
+{
+    u8 bytes[INSN_MAX + 1];
+    struct decoded d;
+
+    v->exit.kind = HV_EXIT_HANDLED;
+    if (fetch_instruction(v, &d) == -EFAULT || gva_read(v, v->rip, bytes, d.prefixes + 3, true))
+        return;
+    u8 rex = d.prefixes ? bytes[d.prefixes - 1] : 0;
+    u64 value = v->reg[(bytes[d.prefixes + 2] & 7) | (rex & 1 ? 8 : 0)];
+    if (value > 15) {
+        inject_exception(v, VEC_GP, true, 0);
+        return;
+    }
+    v->cr8 = value;
+    hv_ops->advance(v, d.prefixes + 3);
+}
+
+static void decode_exception(struct vcpu *v, u8 vector)
+{
+    v->exit.kind = HV_EXIT_HANDLED;
+    inject_exception(v, vector, vector == VEC_AC, 0);
+}
+
+static enum hv_exit_kind simple_kind(u32 code)
+{
+    switch (code) {
+    case VMEXIT_INTR:
+    case VMEXIT_NMI:
+    case VMEXIT_SMI:
+    case VMEXIT_INIT:
+        return HV_EXIT_HOST_EVENT;
+    case VMEXIT_VINTR:
+        return HV_EXIT_IRQ_WINDOW;
+    case VMEXIT_CPUID:
+        return HV_EXIT_CPUID;
+    case VMEXIT_INVD:
+    case VMEXIT_WBINVD:
+        return HV_EXIT_SKIP;
+    case VMEXIT_HLT:
+        return HV_EXIT_HLT;
+    case VMEXIT_RDPMC:
+    case VMEXIT_INVLPGA:
+    case VMEXIT_VMRUN ... VMEXIT_SKINIT:
+    case VMEXIT_MONITOR ... VMEXIT_MWAIT_ARMED:
+        return HV_EXIT_UNDEFINED;
+    case VMEXIT_XSETBV:
+        return HV_EXIT_XSETBV;
+    case VMEXIT_SHUTDOWN:
+        return HV_EXIT_SHUTDOWN;
+    case VMEXIT_INVALID:
+        return HV_EXIT_FAIL_ENTRY;
+    default:
+        return HV_EXIT_UNKNOWN;
+    }
+}
+
+void svm_decode_exit(struct vcpu *v)
+{
+    const struct vmcb *b = svm_of(v)->vmcb;
+    u32 code = b->exit_code;
+
+    v->exit = (struct hv_exit){.hardware_reason = b->exit_code};
+    save_interrupted_event(v, b);
+    if (code == VMEXIT_IOIO) {
+        decode_io(v, b);
+    } else if (code == VMEXIT_MSR) {
+        v->exit.kind = b->exit_info1 & 1 ? HV_EXIT_WRMSR : HV_EXIT_RDMSR;
+    } else if (code == VMEXIT_NPF) {
+        v->exit.kind = HV_EXIT_NESTED_FAULT;
+        v->exit.fault.gpa = b->exit_info2;
+        v->exit.fault.write = b->exit_info1 & PF_WRITE;
+        v->exit.fault.fetch = b->exit_info1 & PF_FETCH;
+    } else if (code == VMEXIT_CR8_WRITE) {
+        write_cr8(v);
+    } else if (code >= VMEXIT_EXCEPTION && code < VMEXIT_EXCEPTION + 32) {
+        decode_exception(v, code - VMEXIT_EXCEPTION);
+    } else {
+        v->exit.kind = simple_kind(code);
+    }
+    if (svm_has_next_rip && b->next_rip > b->rip && b->next_rip - b->rip <= INSN_MAX && code != VMEXIT_IOIO)
+        v->exit.length = b->next_rip - b->rip;
+}

@@ -1,0 +1,238 @@
+// AMD SVM with nested paging: APM 2, chapter 15. Enabling, vCPUs, entry, injection, ASIDs.
+
+#include "hv/svm/svm.h"
+
+#include "kernel/lib/err.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/frame.h"
+#include "kernel/mm/slab.h"
+#include "kernel/x86/cpu.h"
+#include "kernel/x86/log.h"
+#include "kernel/x86/percpu.h"
+
+// Address-space identifiers are dealt out one after the other; when they run out all TLB entries go and a new generation begins.
+static struct svm_cpu {
+    bool enabled;
+    u32 next_asid;
+    u64 generation;
+    u8 save_area[4096] __aligned(4096);   // VM_HSAVE_PA
+    struct vmcb host __aligned(4096);     // what VMSAVE keeps of the host
+} svm_cpu[MAX_CPUS];
+
+static u32 asid_count;
+bool svm_has_next_rip;
+
+// Bitmaps that intercept all ports, and all MSRs but those that VMLOAD and VMSAVE switch. APM 2, 15.10.1 and 15.11.
+static u8 io_bitmap[3 * 4096] __aligned(4096);
+static u8 msr_bitmap[2 * 4096] __aligned(4096);
+
+static void msr_pass_through(u32 msr)
+{
+    u32 base = msr < 0x2000 ? 0 : 0x800, bit = (msr & 0x1fff) * 2;
+
+    msr_bitmap[base + bit / 8] &= ~(3 << bit % 8);
+}
+
+static void bitmaps_init(void)
+{
+    static const u32 switched[] = {MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_STAR,    MSR_LSTAR,
+                                   MSR_CSTAR,       MSR_SFMASK,       MSR_FS_BASE,      MSR_GS_BASE, MSR_KERNEL_GS_BASE};
+
+    memset(io_bitmap, 0xff, sizeof(io_bitmap));
+    memset(msr_bitmap, 0xff, sizeof(msr_bitmap));
+    for (unsigned i = 0; i < ARRAY_SIZE(switched); i++)
+        msr_pass_through(switched[i]);
+}
+
+static const char *svm_probe(void)
+{
+    if (cpuid(0x80000000, 0).eax < 0x8000000a || !(cpuid(0x80000001, 0).ecx & BIT(2)))
+        return "the CPU has no SVM";
+    struct cpuid features = cpuid(0x8000000a, 0);
+    if (!(features.edx & BIT(0)))
+        return "SVM has no nested paging";
+    if (rdmsr(MSR_VM_CR) & VM_CR_SVMDIS)
+        return "the firmware has turned SVM off (VM_CR.SVMDIS)";
+    asid_count = features.ebx;
+    svm_has_next_rip = features.edx & BIT(3);
+    bitmaps_init();
+    return NULL;
+}
+
+static int svm_cpu_enable(void)
+{
+    struct svm_cpu *c = &svm_cpu[this_cpu()->id];
+
+    if (c->enabled)
+        return 0;
+    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
+    wrmsr(MSR_VM_HSAVE_PA, virt_to_phys(c->save_area));
+    c->next_asid = 1;
+    c->generation = 1;
+    c->enabled = true;
+    return 0;
+}
+
+static int svm_vcpu_create(struct vcpu *v)
+{
+    struct svm_vcpu *s = kzalloc(sizeof(*s));
+    struct page *page = frame_alloc(0, FRAME_ZERO);
+
+    if (!s || !page) {
+        kfree(s);
+        if (page)
+            page_put(page);
+        return -ENOMEM;
+    }
+    s->vmcb = page_to_virt(page);
+    v->vendor = s;
+    v->cpu = MAX_CPUS;
+
+    struct vmcb *b = s->vmcb;
+    b->intercept_exceptions = BIT(1) | BIT(17); // #DB and #AC: a guest can make their delivery endless
+    b->intercept1 = INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT | INTERCEPT_RDPMC | INTERCEPT_CPUID |
+                    INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA | INTERCEPT_IO | INTERCEPT_MSR |
+                    INTERCEPT_TASK_SWITCH | INTERCEPT_FERR_FREEZE | INTERCEPT_SHUTDOWN;
+    b->intercept2 = INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE | INTERCEPT_STGI |
+                    INTERCEPT_CLGI | INTERCEPT_SKINIT | INTERCEPT_WBINVD | INTERCEPT_MONITOR | INTERCEPT_MWAIT |
+                    INTERCEPT_MWAIT_ARMED | INTERCEPT_XSETBV;
+    b->iopm_base = virt_to_phys(io_bitmap);
+    b->msrpm_base = virt_to_phys(msr_bitmap);
+    b->virtual_interrupt = V_INTR_MASKING;
+    b->nested_control = NP_ENABLE;
+    b->nested_cr3 = v->vm->nested_root;
+    return 0;
+}
+
+static void svm_vcpu_destroy(struct vcpu *v)
+{
+    page_put(virt_to_page(svm_of(v)->vmcb));
+    kfree(v->vendor);
+}
+
+static void take_asid(struct svm_cpu *c, struct svm_vcpu *s)
+{
+    s->vmcb->tlb_control = 0;
+    if (c->next_asid >= asid_count) {
+        c->next_asid = 1;
+        c->generation++;
+        s->vmcb->tlb_control = TLB_FLUSH_ALL;
+    }
+    s->asid = s->vmcb->asid = c->next_asid++;
+    s->asid_generation = c->generation;
+}
+
+static void svm_vcpu_load(struct vcpu *v)
+{
+    struct svm_cpu *c = &svm_cpu[this_cpu()->id];
+    struct svm_vcpu *s = svm_of(v);
+
+    if (v->cpu != this_cpu()->id || s->asid_generation != c->generation)
+        take_asid(c, s);
+    v->cpu = this_cpu()->id;
+    vmsave(virt_to_phys(&c->host));
+}
+
+static void svm_vcpu_put(struct vcpu *v)
+{
+    // The VMCB is memory: nothing of the vCPU stays in the CPU but TLB entries under its ASID.
+}
+
+// A new ASID has no translations yet.
+static void svm_flush(struct vcpu *v)
+{
+    take_asid(&svm_cpu[this_cpu()->id], svm_of(v));
+}
+
+static void svm_enter(struct vcpu *v)
+{
+    struct vmcb *b = svm_of(v)->vmcb;
+
+    b->rax = v->reg[RAX];
+    b->rsp = v->reg[RSP];
+    b->rip = v->rip;
+    b->rflags = v->rflags;
+    b->dr6 = v->dr6;
+    b->dr7 = v->dr7;
+    b->tsc_offset = v->tsc_offset;
+    b->g_pat = v->pat;
+    b->virtual_interrupt = (b->virtual_interrupt & ~V_TPR) | v->cr8;
+
+    svm_switch(virt_to_phys(b), virt_to_phys(&svm_cpu[v->cpu].host), v->reg);
+
+    b->tlb_control = 0;
+    b->event_injection = 0;
+    v->reg[RAX] = b->rax;
+    v->reg[RSP] = b->rsp;
+    v->rip = b->rip;
+    v->rflags = b->rflags;
+    v->dr6 = b->dr6;
+    v->dr7 = b->dr7;
+    v->cr8 = b->virtual_interrupt & 15;
+}
+
+static void svm_inject(struct vcpu *v, const struct hv_event *e)
+{
+    svm_of(v)->vmcb->event_injection = e->vector | (u64)e->type << 8 | EVENT_VALID |
+                                       (e->has_error ? EVENT_HAS_ERROR | (u64)e->error << 32 : 0);
+}
+
+static bool svm_irq_allowed(struct vcpu *v)
+{
+    return (v->rflags & RFLAGS_IF) && !(svm_of(v)->vmcb->interrupt_shadow & SHADOW);
+}
+
+// V_IRQ with a VINTR intercept exits as soon as the guest could take an interrupt. While it is pending a write of CR8 is
+// intercepted too: QEMU's TCG aborts when one unmasks V_IRQ.
+static void svm_want_irq_window(struct vcpu *v, bool on)
+{
+    struct vmcb *b = svm_of(v)->vmcb;
+
+    if (on) {
+        b->virtual_interrupt |= V_IRQ | V_INTR_PRIO | V_IGN_TPR;
+        b->intercept1 |= INTERCEPT_VINTR;
+        b->intercept_cr_write |= BIT(8);
+    } else {
+        b->virtual_interrupt &= ~(V_IRQ | V_INTR_PRIO | V_IGN_TPR);
+        b->intercept1 &= ~(u32)INTERCEPT_VINTR;
+        b->intercept_cr_write &= ~(u16)BIT(8);
+    }
+}
+
+static void svm_advance(struct vcpu *v, unsigned length)
+{
+    struct vmcb *b = svm_of(v)->vmcb;
+
+    v->rip += length;
+    if (!(b->efer & EFER_LMA) || !(b->cs.attributes & BIT(9)))
+        v->rip = (u32)v->rip;
+    b->interrupt_shadow &= ~SHADOW;
+}
+
+static u64 svm_nested_entry(paddr_t pa, bool leaf, bool writable)
+{
+    return pa | PTE_P | PTE_U | (writable || !leaf ? PTE_W : 0);
+}
+
+const struct hv_ops svm_ops = {
+    .name = "svm",
+    .probe = svm_probe,
+    .cpu_enable = svm_cpu_enable,
+    .vcpu_create = svm_vcpu_create,
+    .vcpu_destroy = svm_vcpu_destroy,
+    .vcpu_reset = svm_vcpu_reset,
+    .vcpu_load = svm_vcpu_load,
+    .vcpu_put = svm_vcpu_put,
+    .enter = svm_enter,
+    .decode_exit = svm_decode_exit,
+    .get_sregs = svm_get_sregs,
+    .set_sregs = svm_set_sregs,
+    .get_msr = svm_get_msr,
+    .set_msr = svm_set_msr,
+    .inject = svm_inject,
+    .irq_allowed = svm_irq_allowed,
+    .want_irq_window = svm_want_irq_window,
+    .advance = svm_advance,
+    .nested_entry = svm_nested_entry,
+    .flush = svm_flush,
+};

@@ -1,0 +1,26 @@
+// The AMD backend's own: what a vCPU and a CPU have there.
+#pragma once
+#include "hv/hv.h"
+#include "hv/svm/vmcb.h"
+
+struct svm_vcpu {
+    struct vmcb *vmcb;
+    u32 asid;
+    u64 asid_generation; // of the CPU it was taken on
+};
+
+static inline struct svm_vcpu *svm_of(struct vcpu *v)
+{
+    return v->vendor;
+}
+
+extern bool svm_has_next_rip; // CPUID 8000_000A EDX.NRIPS
+
+// state.c
+void svm_vcpu_reset(struct vcpu *v);
+void svm_get_sregs(struct vcpu *v, struct kvm_sregs *s);
+int svm_set_sregs(struct vcpu *v, const struct kvm_sregs *s);
+int svm_get_msr(struct vcpu *v, u32 msr, u64 *value);
+int svm_set_msr(struct vcpu *v, u32 msr, u64 value);
+// exits.c
+void svm_decode_exit(struct vcpu *v);

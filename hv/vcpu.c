@@ -1,0 +1,395 @@
+// A vCPU: its descriptor, its ioctls but KVM_RUN, and its life.
+
+#include "hv/hv.h"
+
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+
+#include "kernel/fs/vfs.h"
+#include "kernel/lib/err.h"
+#include "kernel/lib/string.h"
+#include "kernel/mm/frame.h"
+#include "kernel/mm/slab.h"
+#include "kernel/mm/usercopy.h"
+#include "kernel/mm/vmobject.h"
+#include "kernel/task/signal.h"
+#include "kernel/task/task.h"
+#include "kernel/x86/cpu.h"
+#include "kernel/x86/log.h"
+
+#define MAX_MSRS 256 // in one KVM_GET_MSRS, as KVM has it
+
+void vcpu_load(struct vcpu *v)
+{
+    if (v->loaded)
+        return;
+    v->loaded = true;
+    if (hv_ops->cpu_enable())
+        panic("hv: %s was there on the boot CPU and is not on CPU %u", hv_ops->name, this_cpu()->id);
+    hv_ops->vcpu_load(v);
+    fpu_save(current()->fpu);
+    fpu_restore(v->fpu);
+    write_dr0(v->dr[0]);
+    write_dr1(v->dr[1]);
+    write_dr2(v->dr[2]);
+    write_dr3(v->dr[3]);
+}
+
+void vcpu_put(struct vcpu *v)
+{
+    if (!v->loaded)
+        return;
+    v->loaded = false;
+    v->dr[0] = read_dr0();
+    v->dr[1] = read_dr1();
+    v->dr[2] = read_dr2();
+    v->dr[3] = read_dr3();
+    write_dr0(0);
+    write_dr1(0);
+    write_dr2(0);
+    write_dr3(0);
+    fpu_save(v->fpu);
+    fpu_restore(current()->fpu);
+    hv_ops->vcpu_put(v);
+}
+
+static void vcpu_free(struct vcpu *v)
+{
+    if (v->vendor)
+        hv_ops->vcpu_destroy(v);
+    if (v->run_object)
+        vmobject_put(v->run_object);
+    if (v->run_page)
+        page_put(v->run_page);
+    kfree(v->completion.insn);
+    kfree(v->fpu);
+    kfree(v);
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+    struct vm *vm = v->vm;
+
+    vm->vcpu[v->id] = NULL;
+    vcpu_free(v);
+    vm_put(vm);
+}
+
+static long ioctl_get_regs(struct vcpu *v, u64 arg)
+{
+    const u64 *r = v->reg;
+    struct kvm_regs regs = {
+        .rax = r[RAX], .rbx = r[RBX], .rcx = r[RCX], .rdx = r[RDX], .rsi = r[RSI], .rdi = r[RDI],
+        .rsp = r[RSP], .rbp = r[RBP], .r8 = r[R8],   .r9 = r[R9],   .r10 = r[R10], .r11 = r[R11],
+        .r12 = r[R12], .r13 = r[R13], .r14 = r[R14], .r15 = r[R15], .rip = v->rip, .rflags = v->rflags,
+    };
+    return copy_to_user((void __user *)arg, &regs, sizeof(regs));
+}
+
+static long ioctl_set_regs(struct vcpu *v, u64 arg)
+{
+    struct kvm_regs regs;
+
+    if (copy_from_user(&regs, (void __user *)arg, sizeof(regs)))
+        return -EFAULT;
+    const u64 values[GPRS] = {regs.rax, regs.rcx, regs.rdx, regs.rbx, regs.rsp, regs.rbp,
+                              regs.rsi, regs.rdi, regs.r8,  regs.r9,  regs.r10, regs.r11,
+                              regs.r12, regs.r13, regs.r14, regs.r15};
+    memcpy(v->reg, values, sizeof(values));
+    v->rip = regs.rip;
+    v->rflags = regs.rflags | RFLAGS_FIXED;
+    v->pending.valid = false;
+    return 0;
+}
+
+static long ioctl_get_sregs(struct vcpu *v, u64 arg)
+{
+    struct kvm_sregs sregs = {0};
+
+    hv_ops->get_sregs(v, &sregs);
+    sregs.cr8 = v->cr8;
+    sregs.apic_base = v->apic_base;
+    if (v->pending.valid && v->pending.type == EVENT_INTR)
+        sregs.interrupt_bitmap[v->pending.vector / 64] |= BIT(v->pending.vector % 64);
+    return copy_to_user((void __user *)arg, &sregs, sizeof(sregs));
+}
+
+// What VMRUN or VMLAUNCH would refuse is EINVAL here (APM 2, 15.5.1; SDM 3C, 26.3.1).
+static bool sregs_valid(const struct kvm_sregs *s)
+{
+    bool paging = s->cr0 & CR0_PG;
+
+    if ((s->cr0 >> 32) || (paging && !(s->cr0 & CR0_PE)) || ((s->cr0 & CR0_NW) && !(s->cr0 & CR0_CD)))
+        return false;
+    if (s->efer & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
+        return false;
+    if (paging && (s->efer & EFER_LME) && (!(s->cr4 & CR4_PAE) || !(s->efer & EFER_LMA)))
+        return false;
+    if ((s->efer & EFER_LMA) && (!paging || !(s->efer & EFER_LME)))
+        return false;
+    if ((s->efer & EFER_LMA) && s->cs.l && s->cs.db)
+        return false;
+    return s->cr8 < 16;
+}
+
+static long ioctl_set_sregs(struct vcpu *v, u64 arg)
+{
+    struct kvm_sregs sregs;
+
+    if (copy_from_user(&sregs, (void __user *)arg, sizeof(sregs)))
+        return -EFAULT;
+    if (!sregs_valid(&sregs))
+        return -EINVAL;
+    int err = hv_ops->set_sregs(v, &sregs);
+    if (err)
+        return err;
+    v->cr8 = sregs.cr8;
+    v->apic_base = sregs.apic_base;
+    for (int vector = 0; vector < 256; vector++) {
+        if (sregs.interrupt_bitmap[vector / 64] & BIT(vector % 64)) {
+            v->pending = (struct hv_event){.valid = true, .vector = vector, .type = EVENT_INTR};
+            break;
+        }
+    }
+    return 0;
+}
+
+// The x87 and SSE part of struct kvm_fpu is FXSAVE's: SDM 1, table 10-2.
+static long ioctl_get_fpu(struct vcpu *v, u64 arg)
+{
+    struct kvm_fpu fpu = {0};
+    const u8 *x = v->fpu->bytes;
+
+    memcpy(&fpu.fcw, x, 2);
+    memcpy(&fpu.fsw, x + 2, 2);
+    fpu.ftwx = x[4];
+    memcpy(&fpu.last_opcode, x + 6, 2);
+    memcpy(&fpu.last_ip, x + 8, 8);
+    memcpy(&fpu.last_dp, x + 16, 8);
+    memcpy(&fpu.mxcsr, x + 24, 4);
+    memcpy(fpu.fpr, x + 32, sizeof(fpu.fpr));
+    memcpy(fpu.xmm, x + 160, sizeof(fpu.xmm));
+    return copy_to_user((void __user *)arg, &fpu, sizeof(fpu));
+}
+
+static long ioctl_set_fpu(struct vcpu *v, u64 arg)
+{
+    struct kvm_fpu fpu;
+    u8 *x = v->fpu->bytes;
+
+    if (copy_from_user(&fpu, (void __user *)arg, sizeof(fpu)))
+        return -EFAULT;
+    memcpy(x, &fpu.fcw, 2);
+    memcpy(x + 2, &fpu.fsw, 2);
+    x[4] = fpu.ftwx;
+    memcpy(x + 6, &fpu.last_opcode, 2);
+    memcpy(x + 8, &fpu.last_ip, 8);
+    memcpy(x + 16, &fpu.last_dp, 8);
+    memcpy(x + 24, &fpu.mxcsr, 4);
+    memcpy(x + 32, fpu.fpr, sizeof(fpu.fpr));
+    memcpy(x + 160, fpu.xmm, sizeof(fpu.xmm));
+    x[512] |= 3; // XSTATE_BV: x87 and SSE are in use
+    return fpu_validate(v->fpu) ? 0 : -EINVAL;
+}
+
+// KVM_GET_MSRS, KVM_SET_MSRS: how many were read or written before the first that is not there.
+static long ioctl_msrs(struct vcpu *v, u64 arg, bool write)
+{
+    struct kvm_msrs __user *user = (void *)arg;
+    struct kvm_msrs head;
+    struct kvm_msr_entry e;
+    u32 i;
+
+    if (copy_from_user(&head, user, sizeof(head)))
+        return -EFAULT;
+    if (head.nmsrs > MAX_MSRS)
+        return -E2BIG;
+    for (i = 0; i < head.nmsrs; i++) {
+        if (copy_from_user(&e, &user->entries[i], sizeof(e)))
+            return -EFAULT;
+        u64 value = e.data;
+        if (write ? msr_set(v, e.index, value) : msr_get(v, e.index, &value))
+            break;
+        e.data = value;
+        if (!write && copy_to_user(&user->entries[i], &e, sizeof(e)))
+            return -EFAULT;
+    }
+    return i;
+}
+
+static long ioctl_set_cpuid(struct vcpu *v, u64 arg)
+{
+    struct kvm_cpuid2 __user *user = (void *)arg;
+    struct kvm_cpuid2 head;
+
+    if (copy_from_user(&head, user, sizeof(head)))
+        return -EFAULT;
+    if (head.nent > HV_MAX_CPUID)
+        return -E2BIG;
+    if (copy_from_user(v->cpuid, user->entries, head.nent * sizeof(v->cpuid[0])))
+        return -EFAULT;
+    v->cpuid_count = head.nent;
+    return 0;
+}
+
+static long ioctl_interrupt(struct vcpu *v, u64 arg)
+{
+    struct kvm_interrupt irq;
+
+    if (copy_from_user(&irq, (void __user *)arg, sizeof(irq)))
+        return -EFAULT;
+    if (irq.irq > 255)
+        return -EINVAL;
+    if (v->irq >= 0)
+        return -EEXIST;
+    v->irq = irq.irq;
+    return 0;
+}
+
+static long ioctl_set_signal_mask(struct vcpu *v, u64 arg)
+{
+    struct kvm_signal_mask __user *user = (void *)arg;
+    struct kvm_signal_mask head;
+
+    v->has_sigmask = false;
+    if (!arg)
+        return 0;
+    if (copy_from_user(&head, user, sizeof(head)))
+        return -EFAULT;
+    if (head.len != sizeof(u64))
+        return -EINVAL;
+    if (copy_from_user(&v->sigmask, user->sigset, sizeof(u64)))
+        return -EFAULT;
+    v->has_sigmask = true;
+    return 0;
+}
+
+static long vcpu_ioctl_locked(struct vcpu *v, u32 cmd, u64 arg)
+{
+    switch (cmd) {
+    case KVM_RUN:
+        return arg ? -EINVAL : vcpu_run(v);
+    case KVM_GET_REGS:
+        return ioctl_get_regs(v, arg);
+    case KVM_SET_REGS:
+        return ioctl_set_regs(v, arg);
+    case KVM_GET_SREGS:
+        return ioctl_get_sregs(v, arg);
+    case KVM_SET_SREGS:
+        return ioctl_set_sregs(v, arg);
+    case KVM_GET_FPU:
+        return ioctl_get_fpu(v, arg);
+    case KVM_SET_FPU:
+        return ioctl_set_fpu(v, arg);
+    case KVM_GET_MSRS:
+        return ioctl_msrs(v, arg, false);
+    case KVM_SET_MSRS:
+        return ioctl_msrs(v, arg, true);
+    case KVM_SET_CPUID2:
+        return ioctl_set_cpuid(v, arg);
+    case KVM_INTERRUPT:
+        return ioctl_interrupt(v, arg);
+    case KVM_NMI:
+        v->nmi = true;
+        return 0;
+    case KVM_SET_SIGNAL_MASK:
+        return ioctl_set_signal_mask(v, arg);
+    default:
+        return -EINVAL;
+    }
+}
+
+// One ioctl at a time on one vCPU: whoever comes while it runs waits, and a signal ends the wait.
+static long vcpu_ioctl(struct file *f, u32 cmd, u64 arg)
+{
+    struct vcpu *v = f->private;
+
+    if (v->vm->aspace != current()->aspace)
+        return -EIO;
+    if (wait_event(&v->idle, !v->running))
+        return -EINTR;
+    v->running = true;
+    long result = vcpu_ioctl_locked(v, cmd, arg);
+    v->running = false;
+    wake_one(&v->idle);
+    return result;
+}
+
+static int vcpu_mmap(struct file *f, u64 offset, u64 len, u32 prot, u32 flags, struct vmobject **obj, u64 *page_offset)
+{
+    struct vcpu *v = f->private;
+
+    if (offset / PAGE_SIZE + len / PAGE_SIZE > HV_RUN_PAGES)
+        return -EINVAL;
+    *obj = v->run_object;
+    *page_offset = offset / PAGE_SIZE;
+    return 0;
+}
+
+static void vcpu_release(struct file *f)
+{
+    vcpu_destroy(f->private);
+}
+
+static const struct file_ops vcpu_fops = {.ioctl = vcpu_ioctl, .mmap = vcpu_mmap, .release = vcpu_release};
+
+static int vcpu_alloc_run(struct vcpu *v)
+{
+    struct page *pages[HV_RUN_PAGES];
+
+    v->run_page = frame_alloc(1, FRAME_ZERO);
+    v->fpu = kzalloc(sizeof(*v->fpu));
+    if (!v->run_page || !v->fpu)
+        return -ENOMEM;
+    v->run = page_to_virt(v->run_page);
+    for (int i = 0; i < HV_RUN_PAGES; i++)
+        pages[i] = v->run_page + i;
+    struct vmobject *obj = pages_object_create(pages, HV_RUN_PAGES);
+    if (IS_ERR(obj))
+        return PTR_ERR(obj);
+    v->run_object = obj;
+    return 0;
+}
+
+static int vcpu_setup(struct vcpu *v)
+{
+    int err = vcpu_alloc_run(v);
+
+    if (err)
+        return err;
+    wait_queue_init(&v->idle);
+    fpu_state_init(v->fpu);
+    v->irq = -1;
+    v->xcr0 = 1;
+    v->apic_base = 0xfee00000 | BIT(11) | (v->id == 0 ? BIT(8) : 0);
+    v->pat = 0x0007040600070406;
+    v->tsc_offset = -v->vm->tsc_base;
+    err = hv_ops->vcpu_create(v);
+    if (!err)
+        hv_ops->vcpu_reset(v);
+    return err;
+}
+
+int vcpu_create(struct vm *vm, u32 id)
+{
+    if (id >= HV_MAX_VCPUS)
+        return -EINVAL;
+    if (vm->vcpu[id])
+        return -EEXIST;
+    struct vcpu *v = kzalloc(sizeof(*v));
+    if (!v)
+        return -ENOMEM;
+    v->vm = vm;
+    v->id = id;
+    int err = vcpu_setup(v);
+    if (err) {
+        vcpu_free(v);
+        return err;
+    }
+    vm_get(vm);
+    vm->vcpu[id] = v;
+    int fd = anon_file_install("kvm-vcpu", &vcpu_fops, v, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        vcpu_destroy(v);
+    return fd;
+}

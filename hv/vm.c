@@ -1,0 +1,123 @@
+// A virtual machine: its descriptor, its ioctls, its end.
+
+#include "hv/hv.h"
+
+#include <linux/fcntl.h>
+
+#include "container/cgroup/cgroup.h"
+#include "kernel/fs/vfs.h"
+#include "kernel/lib/err.h"
+#include "kernel/mm/slab.h"
+#include "kernel/mm/usercopy.h"
+#include "kernel/task/task.h"
+#include "kernel/x86/clock.h"
+#include "kernel/x86/cpu.h"
+
+struct vm *vm_get(struct vm *vm)
+{
+    vm->refs++;
+    return vm;
+}
+
+void vm_put(struct vm *vm)
+{
+    if (--vm->refs)
+        return;
+    if (vm->aspace)
+        aspace_unwatch(vm->aspace, &vm->watcher);
+    nested_destroy(vm);
+    cgroup_put(vm->cgroup);
+    kfree(vm);
+}
+
+// A range of the VMM's memory stops being what it was: so does each guest-physical page made of it.
+static void watcher_invalidate(struct aspace_watcher *w, vaddr_t start, vaddr_t end)
+{
+    struct vm *vm = container_of(w, struct vm, watcher);
+
+    for (int i = 0; i < HV_MAX_SLOTS; i++) {
+        struct memslot *s = &vm->slot[i];
+        if (!s->used || end <= s->hva || start >= s->hva + s->size)
+            continue;
+        u64 first = max(start, s->hva), last = min(end, s->hva + s->size);
+        nested_zap(vm, s->gpa + (first - s->hva), last - first);
+    }
+}
+
+static void watcher_release(struct aspace_watcher *w)
+{
+    struct vm *vm = container_of(w, struct vm, watcher);
+
+    nested_zap(vm, 0, HV_MAX_GPA);
+    vm->aspace = NULL;
+}
+
+static long ioctl_set_memory(struct vm *vm, u64 arg)
+{
+    struct kvm_userspace_memory_region region;
+
+    if (copy_from_user(&region, (void __user *)arg, sizeof(region)))
+        return -EFAULT;
+    return slot_set(vm, &region);
+}
+
+// KVM_SET_IDENTITY_MAP_ADDR, KVM_SET_TSS_ADDR: accepted for VMMs written for Intel CPUs without unrestricted guest, which need
+// the pages; nothing here does. KVM wants them before the first vCPU.
+static long ioctl_compat_address(struct vm *vm)
+{
+    for (int i = 0; i < HV_MAX_VCPUS; i++) {
+        if (vm->vcpu[i])
+            return -EINVAL;
+    }
+    return 0;
+}
+
+static long vm_ioctl(struct file *f, u32 cmd, u64 arg)
+{
+    struct vm *vm = f->private;
+
+    if (vm->aspace != current()->aspace)
+        return -EIO;
+    switch (cmd) {
+    case KVM_CREATE_VCPU:
+        return vcpu_create(vm, arg);
+    case KVM_SET_USER_MEMORY_REGION:
+        return ioctl_set_memory(vm, arg);
+    case KVM_CHECK_EXTENSION:
+        return vm_check_extension(arg);
+    case KVM_SET_TSS_ADDR:
+        return 0;
+    case KVM_SET_IDENTITY_MAP_ADDR:
+        return ioctl_compat_address(vm);
+    default:
+        return -ENOTTY;
+    }
+}
+
+static void vm_release(struct file *f)
+{
+    vm_put(f->private);
+}
+
+static const struct file_ops vm_fops = {.ioctl = vm_ioctl, .release = vm_release};
+
+int vm_create(void)
+{
+    struct vm *vm = kzalloc(sizeof(*vm));
+
+    if (!vm)
+        return -ENOMEM;
+    vm->refs = 1;
+    vm->aspace = current()->aspace;
+    vm->cgroup = cgroup_get(current()->cgroup);
+    vm->tsc_base = rdtsc();
+    vm->watcher.invalidate = watcher_invalidate;
+    vm->watcher.release = watcher_release;
+    aspace_watch(vm->aspace, &vm->watcher);
+    int fd = nested_create(vm);
+    if (fd == 0)
+        fd = anon_file_install("kvm-vm", &vm_fops, vm, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        vm_put(vm);
+    return fd;
+}
