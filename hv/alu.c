@@ -22,7 +22,8 @@ u64 alu(enum alu_op op, u64 a, u64 b, unsigned size, u64 *rflags)
     case ALU_ADC: {
         r = (a + b + carry_in) & mask;
         u64 carries = (a & b) | ((a | b) & ~r);
-        flags = (carries >> top & 1 ? CF : 0) | (carries & 8 ? AF : 0) | (((a ^ r) & (b ^ r)) >> top & 1 ? OF : 0);
+        flags = (carries >> top & 1 ? CF : 0) | (carries & 8 ? AF : 0) |
+                (((a ^ r) & (b ^ r)) >> top & 1 ? OF : 0);
         break;
     }
     case ALU_SUB:
@@ -30,7 +31,8 @@ u64 alu(enum alu_op op, u64 a, u64 b, unsigned size, u64 *rflags)
     case ALU_CMP: {
         r = (a - b - carry_in) & mask;
         u64 borrows = (~a & b) | ((~a | b) & r);
-        flags = (borrows >> top & 1 ? CF : 0) | (borrows & 8 ? AF : 0) | (((a ^ b) & (a ^ r)) >> top & 1 ? OF : 0);
+        flags = (borrows >> top & 1 ? CF : 0) | (borrows & 8 ? AF : 0) |
+                (((a ^ b) & (a ^ r)) >> top & 1 ? OF : 0);
         break;
     }
     case ALU_OR:

@@ -1,4 +1,5 @@
-// CPUID for guests: what the host can offer (KVM_GET_SUPPORTED_CPUID) and what this guest was given (KVM_SET_CPUID2).
+// CPUID for guests: what the host can offer (KVM_GET_SUPPORTED_CPUID) and what this guest was given
+// (KVM_SET_CPUID2).
 
 #include "hv/hv.h"
 
@@ -44,8 +45,8 @@ static void restrict_leaf(struct kvm_cpuid_entry2 *e)
 {
     switch (e->function) {
     case 1:
-        e->ecx &= ~(u32)(ECX1_MONITOR | ECX1_VMX | ECX1_SMX | ECX1_EIST | ECX1_TM2 | ECX1_PDCM | ECX1_PCID | ECX1_X2APIC |
-                         ECX1_TSC_DEADLINE | ECX1_OSXSAVE);
+        e->ecx &= ~(u32)(ECX1_MONITOR | ECX1_VMX | ECX1_SMX | ECX1_EIST | ECX1_TM2 | ECX1_PDCM |
+                         ECX1_PCID | ECX1_X2APIC | ECX1_TSC_DEADLINE | ECX1_OSXSAVE);
         e->ecx |= ECX1_HYPERVISOR;
         e->edx &= ~(u32)(EDX1_MCE | EDX1_APIC | EDX1_MTRR | EDX1_MCA | EDX1_DS | EDX1_ACPI);
         e->ebx &= 0x0000ffff; // the APIC id is the vCPU's
@@ -77,13 +78,19 @@ static void restrict_leaf(struct kvm_cpuid_entry2 *e)
     }
 }
 
-static unsigned add_leaf(struct kvm_cpuid_entry2 *e, unsigned n, unsigned max, u32 function, u32 index, u32 flags)
+static unsigned add_leaf(struct kvm_cpuid_entry2 *e, unsigned n, unsigned max, u32 function,
+                         u32 index, u32 flags)
 {
     if (n >= max)
         return n;
     struct cpuid c = cpuid(function, index);
-    e[n] = (struct kvm_cpuid_entry2){
-        .function = function, .index = index, .flags = flags, .eax = c.eax, .ebx = c.ebx, .ecx = c.ecx, .edx = c.edx};
+    e[n] = (struct kvm_cpuid_entry2){.function = function,
+                                     .index = index,
+                                     .flags = flags,
+                                     .eax = c.eax,
+                                     .ebx = c.ebx,
+                                     .ecx = c.ecx,
+                                     .edx = c.edx};
     restrict_leaf(&e[n]);
     return n + 1;
 }
@@ -120,13 +127,15 @@ const struct kvm_cpuid_entry2 *cpuid_find(const struct vcpu *v, u32 function, u3
 {
     for (u32 i = 0; i < v->cpuid_count; i++) {
         const struct kvm_cpuid_entry2 *e = &v->cpuid[i];
-        if (e->function == function && (!(e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) || e->index == index))
+        if (e->function == function &&
+            (!(e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) || e->index == index))
             return e;
     }
     return NULL;
 }
 
-// The CPUID instruction: the entry that user space set; a basic leaf above the highest gives the highest's (Intel), others zeros.
+// The CPUID instruction: the entry that user space set; a basic leaf above the highest gives the
+// highest's (Intel), others zeros.
 void cpuid_emulate(struct vcpu *v)
 {
     u32 function = v->reg[RAX], index = v->reg[RCX];

@@ -30,18 +30,39 @@ static u64 next_imm(struct cursor *c, unsigned size)
 static bool legacy_prefix(struct decoded *d, u8 b, bool *opsize, bool *adsize)
 {
     switch (b) {
-    case 0x66: *opsize = true; return true;
-    case 0x67: *adsize = true; return true;
-    case 0xf0: d->lock = true; return true;
+    case 0x66:
+        *opsize = true;
+        return true;
+    case 0x67:
+        *adsize = true;
+        return true;
+    case 0xf0:
+        d->lock = true;
+        return true;
     case 0xf2:
-    case 0xf3: d->rep = true; return true;
-    case 0x26: d->segment = 0; return true;
-    case 0x2e: d->segment = 1; return true;
-    case 0x36: d->segment = 2; return true;
-    case 0x3e: d->segment = 3; return true;
-    case 0x64: d->segment = 4; return true;
-    case 0x65: d->segment = 5; return true;
-    default: return false;
+    case 0xf3:
+        d->rep = true;
+        return true;
+    case 0x26:
+        d->segment = 0;
+        return true;
+    case 0x2e:
+        d->segment = 1;
+        return true;
+    case 0x36:
+        d->segment = 2;
+        return true;
+    case 0x3e:
+        d->segment = 3;
+        return true;
+    case 0x64:
+        d->segment = 4;
+        return true;
+    case 0x65:
+        d->segment = 5;
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -170,25 +191,42 @@ static bool opcode(struct cursor *c, struct decoded *d, u8 op, u8 rex)
         d->sign_extend = true;
         set_register(d, modrm(c, d, rex, &memory), d->operand_size, 1);
         return memory && d->mode == 64;
-    case 0x80: case 0x81: case 0x83: case 0xc6: case 0xc7: case 0xf6: case 0xf7:
+    case 0x80:
+    case 0x81:
+    case 0x83:
+    case 0xc6:
+    case 0xc7:
+    case 0xf6:
+    case 0xf7:
         return immediate_opcode(c, d, op, rex);
-    case 0x84: case 0x85: case 0x88: case 0x89: case 0x8a: case 0x8b:
+    case 0x84:
+    case 0x85:
+    case 0x88:
+    case 0x89:
+    case 0x8a:
+    case 0x8b:
         d->size = op & 1 ? d->operand_size : 1;
         d->op = op < 0x86 ? OP_TEST : op & 2 ? OP_LOAD : OP_STORE;
         set_register(d, modrm(c, d, rex, &memory), d->size, rex);
         return memory;
-    case 0xa0: case 0xa1: case 0xa2: case 0xa3:
+    case 0xa0:
+    case 0xa1:
+    case 0xa2:
+    case 0xa3:
         return moffs_opcode(c, d, op);
-    case 0xa4: case 0xa5:
+    case 0xa4:
+    case 0xa5:
         d->op = OP_MOVS;
         d->size = op & 1 ? d->operand_size : 1;
         return true;
-    case 0xaa: case 0xab:
+    case 0xaa:
+    case 0xab:
         d->op = OP_STOS;
         d->size = op & 1 ? d->operand_size : 1;
         set_register(d, 0, d->size, 1);
         return true;
-    case 0xfe: case 0xff: {
+    case 0xfe:
+    case 0xff: {
         d->size = op & 1 ? d->operand_size : 1;
         u8 sub = modrm(c, d, rex, &memory) & 7;
         d->op = sub == 1 ? OP_DEC : OP_INC;

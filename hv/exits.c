@@ -1,4 +1,5 @@
-// What happens after #VMEXIT, for both vendors: answer in the kernel what can be, hand the rest to the VMM through kvm_run.
+// What happens after #VMEXIT, for both vendors: answer in the kernel what can be, hand the rest to
+// the VMM through kvm_run.
 
 #include "hv/exits.h"
 
@@ -10,8 +11,11 @@
 
 void inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
 {
-    v->pending = (struct hv_event){
-        .valid = true, .vector = vector, .type = EVENT_EXCEPTION, .has_error = has_error, .error = error};
+    v->pending = (struct hv_event){.valid = true,
+                                   .vector = vector,
+                                   .type = EVENT_EXCEPTION,
+                                   .has_error = has_error,
+                                   .error = error};
 }
 
 unsigned code_mode(const struct kvm_sregs *s)
@@ -37,12 +41,13 @@ int fetch_instruction(struct vcpu *v, struct decoded *d)
     return decode(bytes, n, mode, d) ? 0 : -EINVAL;
 }
 
-// Where the CPU does not give the length: prefixes as decoded, and the opcode's own bytes, which the exit tells.
+// Where the CPU does not give the length: prefixes as decoded, and the opcode's own bytes, which
+// the exit tells.
 unsigned instruction_length(struct vcpu *v)
 {
     static const u8 opcode_bytes[HV_EXIT_UNKNOWN + 1] = {
-        [HV_EXIT_CPUID] = 2, [HV_EXIT_RDMSR] = 2, [HV_EXIT_WRMSR] = 2, [HV_EXIT_HLT] = 1,
-        [HV_EXIT_SKIP] = 2,  [HV_EXIT_XSETBV] = 3,
+        [HV_EXIT_CPUID] = 2, [HV_EXIT_RDMSR] = 2, [HV_EXIT_WRMSR] = 2,
+        [HV_EXIT_HLT] = 1,   [HV_EXIT_SKIP] = 2,  [HV_EXIT_XSETBV] = 3,
     };
     struct decoded d;
 
@@ -76,7 +81,8 @@ static int exit_rdmsr(struct vcpu *v)
     return advance(v);
 }
 
-// WRMSR of EFER obeys what SET_MSRS need not: LME cannot change while paging is on (SDM 3A, 2.2.1), LMA is the CPU's.
+// WRMSR of EFER obeys what SET_MSRS need not: LME cannot change while paging is on (SDM 3A, 2.2.1),
+// LMA is the CPU's.
 static bool efer_write_allowed(struct vcpu *v, u64 *value)
 {
     struct kvm_sregs s = {0};
@@ -112,7 +118,8 @@ static int exit_xsetbv(struct vcpu *v)
 {
     u64 value = (u32)v->reg[RAX] | v->reg[RDX] << 32;
 
-    if ((u32)v->reg[RCX] || !(value & 1) || (value & ~fpu_xcr0()) || ((value & 4) && !(value & 2))) {
+    if ((u32)v->reg[RCX] || !(value & 1) || (value & ~fpu_xcr0()) ||
+        ((value & 4) && !(value & 2))) {
         inject_exception(v, VEC_GP, true, 0);
         return RESUME;
     }

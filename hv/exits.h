@@ -1,11 +1,13 @@
-// Exits that go to user space, and what completes them. Each returns RESUME, 0 or -errno, as handle_exit does.
+// Exits that go to user space, and what completes them. Each returns RESUME, 0 or -errno, as
+// handle_exit does.
 #pragma once
 #include "hv/decode.h"
 #include "hv/hv.h"
 
-int exit_io(struct vcpu *v);       // io.c
+int exit_io(struct vcpu *v); // io.c
 int complete_io(struct vcpu *v);
-int exit_mmio(struct vcpu *v);     // mmio.c: v->exit.fault is outside the slots, or a write to a read-only one
+int exit_mmio(
+    struct vcpu *v); // mmio.c: v->exit.fault is outside the slots, or a write to a read-only one
 int complete_mmio(struct vcpu *v);
 
 // KVM_EXIT_INTERNAL_ERROR with KVM_INTERNAL_ERROR_* and one word of data.

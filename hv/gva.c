@@ -1,5 +1,5 @@
-// Guest-virtual addresses, through the page tables that the guest made for itself: SDM 3A, 4.3-4.5. For instruction fetch,
-// string I/O and MMIO operands; the CPU does all other translation.
+// Guest-virtual addresses, through the page tables that the guest made for itself: SDM 3A, 4.3-4.5.
+// For instruction fetch, string I/O and MMIO operands; the CPU does all other translation.
 
 #include "hv/hv.h"
 
@@ -23,9 +23,11 @@ static bool allowed(const struct walk *w, u64 rights, bool nx)
     return !(w->fetch && nx && (w->efer & EFER_NXE));
 }
 
-static int finish(const struct walk *w, u64 rights, bool nx, u64 base, u64 page_size, u64 *gpa, u32 *error)
+static int finish(const struct walk *w, u64 rights, bool nx, u64 base, u64 page_size, u64 *gpa,
+                  u32 *error)
 {
-    *error = PF_PRESENT | (w->write ? PF_WRITE : 0) | (w->user ? PF_USER : 0) | (w->fetch ? PF_FETCH : 0);
+    *error = PF_PRESENT | (w->write ? PF_WRITE : 0) | (w->user ? PF_USER : 0) |
+             (w->fetch ? PF_FETCH : 0);
     if (!allowed(w, rights, nx))
         return -EFAULT;
     *gpa = (base & ~(page_size - 1)) | (w->gva & (page_size - 1));
@@ -43,11 +45,14 @@ static int walk32(const struct walk *w, u64 *gpa, u32 *error)
 {
     u32 pde, pte;
 
-    if (guest_read(w->v->vm, (w->cr3 & ~0xfffUL) + ((w->gva >> 22) & 1023) * 4, &pde, 4) || !(pde & PTE_P))
+    if (guest_read(w->v->vm, (w->cr3 & ~0xfffUL) + ((w->gva >> 22) & 1023) * 4, &pde, 4) ||
+        !(pde & PTE_P))
         return not_present(w, error);
     if ((pde & PTE_PS) && (w->cr4 & CR4_PSE))
-        return finish(w, pde, false, (pde & 0xffc00000) | (u64)(pde >> 13 & 0xff) << 32, 1UL << 22, gpa, error);
-    if (guest_read(w->v->vm, (pde & ~0xfffU) + ((w->gva >> 12) & 1023) * 4, &pte, 4) || !(pte & PTE_P))
+        return finish(w, pde, false, (pde & 0xffc00000) | (u64)(pde >> 13 & 0xff) << 32, 1UL << 22,
+                      gpa, error);
+    if (guest_read(w->v->vm, (pde & ~0xfffU) + ((w->gva >> 12) & 1023) * 4, &pte, 4) ||
+        !(pte & PTE_P))
         return not_present(w, error);
     return finish(w, pde & pte, false, pte & ~0xfffU, PAGE_SIZE, gpa, error);
 }
@@ -69,7 +74,8 @@ static int walk64(const struct walk *w, u64 *gpa, u32 *error)
         }
         bool large = (entry & PTE_PS) && (level == 2 || (level == 3 && longmode));
         if (level == 1 || large)
-            return finish(w, rights, nx, entry & PTE_ADDR, 1UL << (12 + 9 * (level - 1)), gpa, error);
+            return finish(w, rights, nx, entry & PTE_ADDR, 1UL << (12 + 9 * (level - 1)), gpa,
+                          error);
         table = entry & PTE_ADDR;
     }
 }
@@ -84,8 +90,15 @@ int gva_translate(struct vcpu *v, u64 gva, bool write, bool fetch, u64 *gpa, u32
         return 0;
     }
     struct walk w = {
-        .v = v, .gva = gva, .cr3 = s.cr3, .cr4 = s.cr4, .efer = s.efer,
-        .write = write, .fetch = fetch, .user = s.ss.dpl == 3, .write_protect = (s.cr0 & CR0_WP) != 0,
+        .v = v,
+        .gva = gva,
+        .cr3 = s.cr3,
+        .cr4 = s.cr4,
+        .efer = s.efer,
+        .write = write,
+        .fetch = fetch,
+        .user = s.ss.dpl == 3,
+        .write_protect = (s.cr0 & CR0_WP) != 0,
     };
     return s.cr4 & CR4_PAE ? walk64(&w, gpa, error) : walk32(&w, gpa, error);
 }

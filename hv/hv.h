@@ -1,8 +1,10 @@
-// The hypervisor: virtual machines and vCPUs behind the Linux KVM API (Documentation/virt/kvm/api.rst of Linux).
+// The hypervisor: virtual machines and vCPUs behind the Linux KVM API
+// (Documentation/virt/kvm/api.rst of Linux).
 //
-// A VM's memory is its VMM process's memory, a vCPU is a thread of it in guest mode; so kill, cpu.max and memory.max work on
-// VMs without code here. This header is the shared core: the objects, and `struct hv_ops`, the table that each processor
-// vendor's directory (svm/, vmx/) fills with functions of the same names. No other file asks which vendor it runs on.
+// A VM's memory is its VMM process's memory, a vCPU is a thread of it in guest mode; so kill,
+// cpu.max and memory.max work on VMs without code here. This header is the shared core: the
+// objects, and `struct hv_ops`, the table that each processor vendor's directory (svm/, vmx/) fills
+// with functions of the same names. No other file asks which vendor it runs on.
 //
 // Everything runs under the kernel lock but guest mode itself, which drops it.
 #pragma once
@@ -48,14 +50,14 @@ enum hv_exit_kind {
 
 struct hv_exit {
     enum hv_exit_kind kind;
-    u64 hardware_reason;  // EXITCODE or exit reason, for reports
-    u8 length;            // of the instruction, 0: the CPU did not say
+    u64 hardware_reason; // EXITCODE or exit reason, for reports
+    u8 length;           // of the instruction, 0: the CPU did not say
     struct {
         u16 port;
-        u8 size;          // 1, 2, 4
+        u8 size; // 1, 2, 4
         bool in, string, rep;
-        u8 address_size;  // 2, 4, 8 (string forms)
-        u8 segment;       // of a string form: index in the encoding ES CS SS DS FS GS, 0xff: decode it
+        u8 address_size; // 2, 4, 8 (string forms)
+        u8 segment; // of a string form: index in the encoding ES CS SS DS FS GS, 0xff: decode it
     } io;
     struct {
         u64 gpa;
@@ -67,7 +69,8 @@ struct hv_exit {
 struct hv_event {
     bool valid;
     u8 vector;
-    u8 type; // as both vendors encode it: 0 external interrupt, 2 NMI, 3 exception, 4 software interrupt
+    u8 type; // as both vendors encode it: 0 external interrupt, 2 NMI, 3 exception, 4 software
+             // interrupt
     bool has_error;
     u32 error;
     u8 length; // of the instruction, for software events on VT-x
@@ -82,35 +85,35 @@ struct hv_event {
 
 struct memslot {
     bool used;
-    u32 flags;  // KVM_MEM_*
+    u32 flags; // KVM_MEM_*
     u64 gpa, size;
     vaddr_t hva; // in the VMM's address space
 };
 
 struct vm {
-    u32 refs;                 // the VM's file and each vCPU
-    struct aspace *aspace;    // the VMM's; no reference; NULL once it is gone
+    u32 refs;              // the VM's file and each vCPU
+    struct aspace *aspace; // the VMM's; no reference; NULL once it is gone
     struct aspace_watcher watcher;
     struct memslot slot[HV_MAX_SLOTS];
-    paddr_t nested_root;      // nested page table / EPT
-    struct cgroup *cgroup;    // pays for the nested tables
+    paddr_t nested_root;   // nested page table / EPT
+    struct cgroup *cgroup; // pays for the nested tables
     struct vcpu *vcpu[HV_MAX_VCPUS];
-    u64 tsc_base;             // host TSC at creation: the guest's TSC starts at 0
-    u64 nested_pages;         // leaf entries made
+    u64 tsc_base;     // host TSC at creation: the guest's TSC starts at 0
+    u64 nested_pages; // leaf entries made
     void *vendor;
 };
 
 struct vcpu {
     struct vm *vm;
     u32 id;
-    bool running;             // in KVM_RUN, or another ioctl that waits
-    struct wait_queue idle;   // whoever waits until it is not
-    bool in_guest;            // between entry and exit, without the kernel lock
-    bool flush_wanted;        // nested translations changed since the last entry
-    u32 cpu;                  // where its hardware state was last loaded; MAX_CPUS: nowhere
-    bool loaded;              // the guest's FPU and debug registers are in the CPU
+    bool running;           // in KVM_RUN, or another ioctl that waits
+    struct wait_queue idle; // whoever waits until it is not
+    bool in_guest;          // between entry and exit, without the kernel lock
+    bool flush_wanted;      // nested translations changed since the last entry
+    u32 cpu;                // where its hardware state was last loaded; MAX_CPUS: nowhere
+    bool loaded;            // the guest's FPU and debug registers are in the CPU
 
-    u64 reg[GPRS];            // RAX and RSP too, whatever the vendor keeps in its own block
+    u64 reg[GPRS]; // RAX and RSP too, whatever the vendor keeps in its own block
     u64 rip, rflags;
     u64 dr[4], dr6, dr7;
     u64 xcr0;
@@ -118,18 +121,18 @@ struct vcpu {
     struct fpu_state *fpu;
 
     struct hv_exit exit;
-    struct hv_event pending;  // to inject at the next entry: re-injected or raised by us
-    int irq;                  // KVM_INTERRUPT's vector, -1 for none
+    struct hv_event pending; // to inject at the next entry: re-injected or raised by us
+    int irq;                 // KVM_INTERRUPT's vector, -1 for none
     bool nmi;
 
-    struct kvm_run *run;      // hostile: the VMM writes to it at any time
-    struct page *run_page;    // HV_RUN_PAGES of them
+    struct kvm_run *run;   // hostile: the VMM writes to it at any time
+    struct page *run_page; // HV_RUN_PAGES of them
     struct vmobject *run_object;
     // What the VMM has to finish before the next entry.
     struct {
         enum { COMPLETE_NONE, COMPLETE_IO, COMPLETE_MMIO } kind;
-        u8 size;              // I/O: of one item
-        u32 count;            // string I/O: items
+        u8 size;   // I/O: of one item
+        u32 count; // string I/O: items
         bool in, string, rep;
         struct hv_exit exit;
         u64 item_gva;         // string I/O: where the first item lies
@@ -143,7 +146,7 @@ struct vcpu {
     bool has_sigmask;
 
     u64 exits, exits_by_kind[HV_EXIT_UNKNOWN + 1];
-    void *vendor;             // struct svm_vcpu, struct vmx_vcpu
+    void *vendor; // struct svm_vcpu, struct vmx_vcpu
 };
 
 // What a processor vendor provides.
@@ -159,9 +162,11 @@ struct hv_ops {
     // Binds the vCPU's hardware block to this CPU / makes its state readable from any CPU again.
     void (*vcpu_load)(struct vcpu *v);
     void (*vcpu_put)(struct vcpu *v);
-    // Runs the guest once: interrupts off and the kernel lock dropped by the caller. Fills v->reg, rip, rflags from the hardware.
+    // Runs the guest once: interrupts off and the kernel lock dropped by the caller. Fills v->reg,
+    // rip, rflags from the hardware.
     void (*enter)(struct vcpu *v);
-    // Reads the exit into v->exit (kernel lock held again) and saves an event whose delivery was cut short in v->pending.
+    // Reads the exit into v->exit (kernel lock held again) and saves an event whose delivery was
+    // cut short in v->pending.
     void (*decode_exit)(struct vcpu *v);
     void (*get_sregs)(struct vcpu *v, struct kvm_sregs *s);
     int (*set_sregs)(struct vcpu *v, const struct kvm_sregs *s);
@@ -187,20 +192,21 @@ extern const struct hv_ops *hv_ops; // the one that this machine has, NULL for n
 void hv_init(void); // probes, enables all CPUs, makes /dev/kvm
 
 // dev.c, vm.c, vcpu.c
-int vm_create(void);                      // KVM_CREATE_VM: a descriptor or -errno
+int vm_create(void); // KVM_CREATE_VM: a descriptor or -errno
 struct vm *vm_get(struct vm *vm);
 void vm_put(struct vm *vm);
-int vcpu_create(struct vm *vm, u32 id);   // KVM_CREATE_VCPU
+int vcpu_create(struct vm *vm, u32 id); // KVM_CREATE_VCPU
 void vcpu_destroy(struct vcpu *v);
 long vm_check_extension(u64 cap);
-void vcpu_load(struct vcpu *v);           // guest's FPU and debug registers into the CPU, if they are not
-void vcpu_put(struct vcpu *v);            // and back: before anything that sleeps or looks at user state
-long vcpu_run(struct vcpu *v);            // run.c
+void vcpu_load(struct vcpu *v); // guest's FPU and debug registers into the CPU, if they are not
+void vcpu_put(struct vcpu *v);  // and back: before anything that sleeps or looks at user state
+long vcpu_run(struct vcpu *v);  // run.c
 
 // slots.c
 int slot_set(struct vm *vm, const struct kvm_userspace_memory_region *region);
 struct memslot *slot_find(struct vm *vm, u64 gpa);
-// Guest-physical memory through the slots. 0 or -EFAULT (no slot, or the VMM's mapping is gone). May sleep.
+// Guest-physical memory through the slots. 0 or -EFAULT (no slot, or the VMM's mapping is gone).
+// May sleep.
 int guest_read(struct vm *vm, u64 gpa, void *buf, size_t n);
 int guest_write(struct vm *vm, u64 gpa, const void *buf, size_t n);
 
@@ -209,7 +215,8 @@ int nested_create(struct vm *vm);
 void nested_destroy(struct vm *vm);
 // Answers a nested fault: maps the page. 0; 1: no memory there (MMIO); -errno. May sleep.
 int nested_fault(struct vcpu *v, u64 gpa, bool write);
-void nested_zap(struct vm *vm, u64 gpa, u64 size); // and makes every vCPU flush before it runs again
+void nested_zap(struct vm *vm, u64 gpa,
+                u64 size); // and makes every vCPU flush before it runs again
 void vm_kick_all(struct vm *vm);
 
 // gva.c: guest-virtual addresses through the guest's own page tables

@@ -1,5 +1,5 @@
-// Port I/O exits: KVM_EXIT_IO. As under KVM, RIP stays at IN and OUT until the VMM comes back; INS asks for as many items
-// as fit, OUTS gives them one by one.
+// Port I/O exits: KVM_EXIT_IO. As under KVM, RIP stays at IN and OUT until the VMM comes back; INS
+// asks for as many items as fit, OUTS gives them one by one.
 
 #include "hv/exits.h"
 
@@ -30,7 +30,8 @@ static u64 address_mask(unsigned size)
     return size == 8 ? ~0UL : (1UL << (8 * size)) - 1;
 }
 
-// A register's part that the address size names changes; 32-bit writes clear the upper half, as the CPU's do.
+// A register's part that the address size names changes; 32-bit writes clear the upper half, as the
+// CPU's do.
 static void add_to_register(struct vcpu *v, enum gpr reg, s64 delta)
 {
     u64 mask = address_mask(v->exit.io.address_size), value = (v->reg[reg] + delta) & mask;
@@ -52,14 +53,16 @@ static void string_progress(struct vcpu *v, enum gpr index, u32 items)
 
 static u64 segment_base(const struct kvm_sregs *s, u8 segment)
 {
-    const struct kvm_segment *const by_encoding[] = {&s->es, &s->cs, &s->ss, &s->ds, &s->fs, &s->gs};
+    const struct kvm_segment *const by_encoding[] = {&s->es, &s->cs, &s->ss,
+                                                     &s->ds, &s->fs, &s->gs};
 
     if (code_mode(s) == 64 && segment < 4)
         return 0;
     return by_encoding[segment]->base;
 }
 
-// Completes what the CPU did not say about INS and OUTS: segment, and the length where it is missing.
+// Completes what the CPU did not say about INS and OUTS: segment, and the length where it is
+// missing.
 static int decode_string(struct vcpu *v)
 {
     struct hv_exit *x = &v->exit;
@@ -108,7 +111,8 @@ static int exit_string(struct vcpu *v)
         string_progress(v, RSI, 1);
         return to_userspace(v, 1);
     }
-    u64 in_page = v->rflags & RFLAGS_DF ? 1 : max(1UL, (PAGE_SIZE - (gva & ~PAGE_MASK)) / x->io.size);
+    u64 in_page =
+        v->rflags & RFLAGS_DF ? 1 : max(1UL, (PAGE_SIZE - (gva & ~PAGE_MASK)) / x->io.size);
     v->completion.kind = COMPLETE_IO;
     v->completion.exit = *x;
     v->completion.item_gva = gva;

@@ -1,4 +1,5 @@
-// MMIO exits: an access to guest-physical memory that no slot has, done for the guest one instruction at a time. KVM_EXIT_MMIO.
+// MMIO exits: an access to guest-physical memory that no slot has, done for the guest one
+// instruction at a time. KVM_EXIT_MMIO.
 
 #include "hv/exits.h"
 
@@ -18,7 +19,8 @@ static u64 read_register(const struct vcpu *v, const struct decoded *d)
     return (v->reg[d->reg] >> (d->high_byte ? 8 : 0)) & size_mask(d->size);
 }
 
-// Widens a value of d->size bytes to the register, and writes it as the CPU would: 32-bit writes clear the upper half.
+// Widens a value of d->size bytes to the register, and writes it as the CPU would: 32-bit writes
+// clear the upper half.
 static void write_register(struct vcpu *v, const struct decoded *d, u64 value)
 {
     unsigned shift = d->high_byte ? 8 : 0;
@@ -143,12 +145,14 @@ static int store_result(struct vcpu *v, const struct decoded *d, u64 value, u64 
 // INC and DEC are ADD and SUB of one that leave CF alone.
 static int increment(struct vcpu *v, const struct decoded *d, u64 value)
 {
-    u64 flags = v->rflags, result = alu(d->op == OP_INC ? ALU_ADD : ALU_SUB, value, 1, d->size, &flags);
+    u64 flags = v->rflags,
+        result = alu(d->op == OP_INC ? ALU_ADD : ALU_SUB, value, 1, d->size, &flags);
 
     return store_result(v, d, result, (flags & ~RFLAGS_CF) | (v->rflags & RFLAGS_CF));
 }
 
-// The VMM has read for us: finish the instruction. An operation on memory now writes its result, in a second exit.
+// The VMM has read for us: finish the instruction. An operation on memory now writes its result, in
+// a second exit.
 int complete_mmio(struct vcpu *v)
 {
     const struct decoded *d = v->completion.insn;

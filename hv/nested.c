@@ -1,7 +1,9 @@
-// The nested page table (AMD) or EPT (Intel): four levels of 512 entries from guest-physical to host-physical addresses. The
-// shape is the vendors' common one; hv_ops->nested_entry makes the bits.
+// The nested page table (AMD) or EPT (Intel): four levels of 512 entries from guest-physical to
+// host-physical addresses. The shape is the vendors' common one; hv_ops->nested_entry makes the
+// bits.
 //
-// Entries hold no reference to the pages: the VMM's address space does, and its watcher zaps an entry before the page changes.
+// Entries hold no reference to the pages: the VMM's address space does, and its watcher zaps an
+// entry before the page changes.
 
 #include "hv/hv.h"
 
@@ -39,7 +41,8 @@ void nested_destroy(struct vm *vm)
     vm->nested_root = 0;
 }
 
-// The level-1 entry of gpa; NULL where a table is missing (create: where there is no memory for one).
+// The level-1 entry of gpa; NULL where a table is missing (create: where there is no memory for
+// one).
 static u64 *walk(struct vm *vm, u64 gpa, bool create)
 {
     u64 *entry = (u64 *)phys_to_virt(vm->nested_root) + pt_index(gpa, LEVELS);
@@ -70,7 +73,8 @@ int nested_fault(struct vcpu *v, u64 gpa, bool write)
     if (IS_ERR(page))
         return PTR_ERR(page);
     u64 *entry = walk(vm, gpa, true);
-    // aspace_get_page may have slept: the slot may be gone. After it nothing sleeps, so the page is still mapped at hva.
+    // aspace_get_page may have slept: the slot may be gone. After it nothing sleeps, so the page is
+    // still mapped at hva.
     s = slot_find(vm, gpa);
     if (entry && s && s->hva + ((gpa & PAGE_MASK) - s->gpa) == hva) {
         if (*entry)
@@ -83,7 +87,8 @@ int nested_fault(struct vcpu *v, u64 gpa, bool write)
     return entry ? 0 : -ENOMEM;
 }
 
-// Zaps [gpa, end) below one table that covers guest-physical addresses from `base`. Returns how many pages went.
+// Zaps [gpa, end) below one table that covers guest-physical addresses from `base`. Returns how
+// many pages went.
 static u64 zap_table(paddr_t table, int level, u64 base, u64 gpa, u64 end)
 {
     u64 *entry = phys_to_virt(table), span = 1UL << (12 + 9 * (level - 1)), zapped = 0;
@@ -111,8 +116,9 @@ void nested_zap(struct vm *vm, u64 gpa, u64 size)
         vm_kick_all(vm);
 }
 
-// Makes each vCPU flush its nested translations before it executes another guest instruction, and waits until those in guest
-// mode have left it: their CPUs answer the shoot-down only after #VMEXIT.
+// Makes each vCPU flush its nested translations before it executes another guest instruction, and
+// waits until those in guest mode have left it: their CPUs answer the shoot-down only after
+// #VMEXIT.
 void vm_kick_all(struct vm *vm)
 {
     u64 mask = 0;

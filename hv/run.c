@@ -13,7 +13,8 @@
 // kvm_run is written by the VMM at any time: each field is read once, through this.
 #define read_once(x) (*(volatile typeof(x) *)&(x))
 
-// Chooses what to inject now: what was cut short first, then an NMI, then KVM_INTERRUPT's vector if the guest takes interrupts.
+// Chooses what to inject now: what was cut short first, then an NMI, then KVM_INTERRUPT's vector if
+// the guest takes interrupts.
 static void inject_pending(struct vcpu *v)
 {
     if (!v->pending.valid && v->nmi) {
@@ -31,7 +32,8 @@ static void inject_pending(struct vcpu *v)
     hv_ops->want_irq_window(v, v->irq >= 0 || read_once(v->run->request_interrupt_window));
 }
 
-// Guests change XCR0 without an exit on CPUs that do not intercept XSETBV; the host's own counts outside guest mode.
+// Guests change XCR0 without an exit on CPUs that do not intercept XSETBV; the host's own counts
+// outside guest mode.
 static void switch_xcr0(struct vcpu *v, bool to_guest)
 {
     u64 host = fpu_xcr0();
@@ -44,7 +46,8 @@ static void switch_xcr0(struct vcpu *v, bool to_guest)
         xsetbv(0, to_guest ? v->xcr0 : host);
 }
 
-// One stay in the guest. The kernel lock is dropped in it, and interrupts that end it are served before it is taken again.
+// One stay in the guest. The kernel lock is dropped in it, and interrupts that end it are served
+// before it is taken again.
 static void enter_guest(struct vcpu *v)
 {
     vcpu_load(v);
@@ -69,7 +72,8 @@ static void enter_guest(struct vcpu *v)
     hv_ops->decode_exit(v);
 }
 
-// Signals, freezing and the scheduler's wishes, before each entry. 0, or -EINTR with kvm_run saying so.
+// Signals, freezing and the scheduler's wishes, before each entry. 0, or -EINTR with kvm_run saying
+// so.
 static int before_entry(struct vcpu *v)
 {
     if (!resched_or_signal_pending())
@@ -91,7 +95,8 @@ static long run_loop(struct vcpu *v)
         int err = before_entry(v);
         if (err)
             return err;
-        if (read_once(run->request_interrupt_window) && v->irq < 0 && !v->pending.valid && hv_ops->irq_allowed(v)) {
+        if (read_once(run->request_interrupt_window) && v->irq < 0 && !v->pending.valid &&
+            hv_ops->irq_allowed(v)) {
             run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
             return 0;
         }

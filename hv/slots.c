@@ -1,4 +1,5 @@
-// Memory slots: which guest-physical addresses are which of the VMM's virtual ones. KVM_SET_USER_MEMORY_REGION.
+// Memory slots: which guest-physical addresses are which of the VMM's virtual ones.
+// KVM_SET_USER_MEMORY_REGION.
 
 #include "hv/hv.h"
 
@@ -27,7 +28,8 @@ static bool overlaps(struct vm *vm, u32 id, u64 gpa, u64 size)
     return false;
 }
 
-// The errors are KVM's: EINVAL for what is misaligned, out of range or changes a slot's size; EEXIST for an overlap.
+// The errors are KVM's: EINVAL for what is misaligned, out of range or changes a slot's size;
+// EEXIST for an overlap.
 static int slot_check(struct vm *vm, const struct kvm_userspace_memory_region *r)
 {
     if (r->slot >= HV_MAX_SLOTS || (r->flags & ~KVM_MEM_READONLY))
@@ -50,8 +52,8 @@ static int slot_check(struct vm *vm, const struct kvm_userspace_memory_region *r
     return overlaps(vm, r->slot, r->guest_phys_addr, r->memory_size) ? -EEXIST : 0;
 }
 
-// Makes, moves or (size 0) deletes a slot. Pages of the old place are out of the nested tables, and every vCPU has left
-// guest mode once, when this returns.
+// Makes, moves or (size 0) deletes a slot. Pages of the old place are out of the nested tables, and
+// every vCPU has left guest mode once, when this returns.
 int slot_set(struct vm *vm, const struct kvm_userspace_memory_region *r)
 {
     int err = slot_check(vm, r);

@@ -25,7 +25,8 @@ void vcpu_load(struct vcpu *v)
         return;
     v->loaded = true;
     if (hv_ops->cpu_enable())
-        panic("hv: %s was there on the boot CPU and is not on CPU %u", hv_ops->name, this_cpu()->id);
+        panic("hv: %s was there on the boot CPU and is not on CPU %u", hv_ops->name,
+              this_cpu()->id);
     hv_ops->vcpu_load(v);
     fpu_save(current()->fpu);
     fpu_restore(v->fpu);
@@ -48,6 +49,7 @@ void vcpu_put(struct vcpu *v)
     write_dr1(0);
     write_dr2(0);
     write_dr3(0);
+    write_dr6(DR6_INIT);
     fpu_save(v->fpu);
     fpu_restore(current()->fpu);
     hv_ops->vcpu_put(v);
@@ -79,9 +81,24 @@ static long ioctl_get_regs(struct vcpu *v, u64 arg)
 {
     const u64 *r = v->reg;
     struct kvm_regs regs = {
-        .rax = r[RAX], .rbx = r[RBX], .rcx = r[RCX], .rdx = r[RDX], .rsi = r[RSI], .rdi = r[RDI],
-        .rsp = r[RSP], .rbp = r[RBP], .r8 = r[R8],   .r9 = r[R9],   .r10 = r[R10], .r11 = r[R11],
-        .r12 = r[R12], .r13 = r[R13], .r14 = r[R14], .r15 = r[R15], .rip = v->rip, .rflags = v->rflags,
+        .rax = r[RAX],
+        .rbx = r[RBX],
+        .rcx = r[RCX],
+        .rdx = r[RDX],
+        .rsi = r[RSI],
+        .rdi = r[RDI],
+        .rsp = r[RSP],
+        .rbp = r[RBP],
+        .r8 = r[R8],
+        .r9 = r[R9],
+        .r10 = r[R10],
+        .r11 = r[R11],
+        .r12 = r[R12],
+        .r13 = r[R13],
+        .r14 = r[R14],
+        .r15 = r[R15],
+        .rip = v->rip,
+        .rflags = v->rflags,
     };
     return copy_to_user((void __user *)arg, &regs, sizeof(regs));
 }
@@ -119,7 +136,8 @@ static bool sregs_valid(const struct kvm_sregs *s)
 {
     bool paging = s->cr0 & CR0_PG;
 
-    if ((s->cr0 >> 32) || (paging && !(s->cr0 & CR0_PE)) || ((s->cr0 & CR0_NW) && !(s->cr0 & CR0_CD)))
+    if ((s->cr0 >> 32) || (paging && !(s->cr0 & CR0_PE)) ||
+        ((s->cr0 & CR0_NW) && !(s->cr0 & CR0_CD)))
         return false;
     if (s->efer & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
         return false;
@@ -315,7 +333,8 @@ static long vcpu_ioctl(struct file *f, u32 cmd, u64 arg)
     return result;
 }
 
-static int vcpu_mmap(struct file *f, u64 offset, u64 len, u32 prot, u32 flags, struct vmobject **obj, u64 *page_offset)
+static int vcpu_mmap(struct file *f, u64 offset, u64 len, u32 prot, u32 flags,
+                     struct vmobject **obj, u64 *page_offset)
 {
     struct vcpu *v = f->private;
 
@@ -331,7 +350,8 @@ static void vcpu_release(struct file *f)
     vcpu_destroy(f->private);
 }
 
-static const struct file_ops vcpu_fops = {.ioctl = vcpu_ioctl, .mmap = vcpu_mmap, .release = vcpu_release};
+static const struct file_ops vcpu_fops = {
+    .ioctl = vcpu_ioctl, .mmap = vcpu_mmap, .release = vcpu_release};
 
 static int vcpu_alloc_run(struct vcpu *v)
 {

@@ -61,8 +61,9 @@ static long ioctl_set_memory(struct vm *vm, u64 arg)
     return slot_set(vm, &region);
 }
 
-// KVM_SET_IDENTITY_MAP_ADDR, KVM_SET_TSS_ADDR: accepted for VMMs written for Intel CPUs without unrestricted guest, which need
-// the pages; nothing here does. KVM wants them before the first vCPU.
+// KVM_SET_IDENTITY_MAP_ADDR, KVM_SET_TSS_ADDR: accepted for VMMs written for Intel CPUs without
+// unrestricted guest, which need the pages; nothing here does. KVM wants them before the first
+// vCPU.
 static long ioctl_compat_address(struct vm *vm)
 {
     for (int i = 0; i < HV_MAX_VCPUS; i++) {

@@ -7,7 +7,8 @@
 #include "kernel/x86/cpu.h"
 #include "kernel/x86/trap.h"
 
-// An event whose delivery ended in this exit comes again, but for INT n, INT3 and INTO: RIP is still at those.
+// An event whose delivery ended in this exit comes again, but for INT n, INT3 and INTO: RIP is
+// still at those.
 static void save_interrupted_event(struct vcpu *v, const struct vmcb *b)
 {
     u64 info = b->exit_int_info;
@@ -17,8 +18,11 @@ static void save_interrupted_event(struct vcpu *v, const struct vmcb *b)
         return;
     if (type == EVENT_EXCEPTION && (vector == VEC_BP || vector == VEC_OF))
         return;
-    v->pending = (struct hv_event){
-        .valid = true, .vector = vector, .type = type, .has_error = info & EVENT_HAS_ERROR, .error = info >> 32};
+    v->pending = (struct hv_event){.valid = true,
+                                   .vector = vector,
+                                   .type = type,
+                                   .has_error = info & EVENT_HAS_ERROR,
+                                   .error = info >> 32};
 }
 
 static void decode_io(struct vcpu *v, const struct vmcb *b)
@@ -36,8 +40,9 @@ static void decode_io(struct vcpu *v, const struct vmcb *b)
     v->exit.io.port = info >> 16;
 }
 
-// MOV to CR8 while an interrupt window is wanted. REX.R makes CR0 to CR8, REX.B and ModRM name the register.
-static void write_cr8(struct vcpu *v)
+// MOV to CR8 while an interrupt window is wanted. REX.R makes CR0 to CR8, REX.B and ModRM name the
+// register.
+static void cr8_write(struct vcpu *v)
 {
     u8 bytes[INSN_MAX + 1];
     struct decoded d;
@@ -111,12 +116,13 @@ void svm_decode_exit(struct vcpu *v)
         v->exit.fault.write = b->exit_info1 & PF_WRITE;
         v->exit.fault.fetch = b->exit_info1 & PF_FETCH;
     } else if (code == VMEXIT_CR8_WRITE) {
-        write_cr8(v);
+        cr8_write(v);
     } else if (code >= VMEXIT_EXCEPTION && code < VMEXIT_EXCEPTION + 32) {
         decode_exception(v, code - VMEXIT_EXCEPTION);
     } else {
         v->exit.kind = simple_kind(code);
     }
-    if (svm_has_next_rip && b->next_rip > b->rip && b->next_rip - b->rip <= INSN_MAX && code != VMEXIT_IOIO)
+    if (svm_has_next_rip && b->next_rip > b->rip && b->next_rip - b->rip <= INSN_MAX &&
+        code != VMEXIT_IOIO)
         v->exit.length = b->next_rip - b->rip;
 }

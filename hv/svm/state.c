@@ -5,15 +5,24 @@
 #include "kernel/lib/err.h"
 #include "kernel/x86/cpu.h"
 
-// Attributes are bits 55:52 and 47:40 of a descriptor (APM 2, 15.5.1): type, S, DPL, P, AVL, L, DB, G.
+// Attributes are bits 55:52 and 47:40 of a descriptor (APM 2, 15.5.1): type, S, DPL, P, AVL, L, DB,
+// G.
 static void get_segment(const struct vmcb_segment *from, struct kvm_segment *to)
 {
     u16 a = from->attributes;
 
     *to = (struct kvm_segment){
-        .base = from->base, .limit = from->limit, .selector = from->selector,
-        .type = a & 15, .s = a >> 4 & 1, .dpl = a >> 5 & 3, .present = a >> 7 & 1,
-        .avl = a >> 8 & 1, .l = a >> 9 & 1, .db = a >> 10 & 1, .g = a >> 11 & 1,
+        .base = from->base,
+        .limit = from->limit,
+        .selector = from->selector,
+        .type = a & 15,
+        .s = a >> 4 & 1,
+        .dpl = a >> 5 & 3,
+        .present = a >> 7 & 1,
+        .avl = a >> 8 & 1,
+        .l = a >> 9 & 1,
+        .db = a >> 10 & 1,
+        .g = a >> 11 & 1,
         .unusable = !(a >> 7 & 1),
     };
 }
@@ -25,8 +34,9 @@ static void set_segment(struct vmcb_segment *to, const struct kvm_segment *from)
     to->base = from->base;
     to->limit = from->limit;
     to->selector = from->selector;
-    to->attributes = (from->type & 15) | (from->s & 1) << 4 | (from->dpl & 3) << 5 | present << 7 | (from->avl & 1) << 8 |
-                     (from->l & 1) << 9 | (from->db & 1) << 10 | (from->g & 1) << 11;
+    to->attributes = (from->type & 15) | (from->s & 1) << 4 | (from->dpl & 3) << 5 | present << 7 |
+                     (from->avl & 1) << 8 | (from->l & 1) << 9 | (from->db & 1) << 10 |
+                     (from->g & 1) << 11;
 }
 
 void svm_get_sregs(struct vcpu *v, struct kvm_sregs *s)
@@ -139,7 +149,8 @@ void svm_vcpu_reset(struct vcpu *v)
     const struct vmcb_segment data = {.attributes = 0x93, .limit = 0xffff};
 
     b->es = b->ss = b->ds = b->fs = b->gs = data;
-    b->cs = (struct vmcb_segment){.selector = 0xf000, .attributes = 0x9b, .limit = 0xffff, .base = 0xffff0000};
+    b->cs = (struct vmcb_segment){
+        .selector = 0xf000, .attributes = 0x9b, .limit = 0xffff, .base = 0xffff0000};
     b->gdtr = b->idtr = (struct vmcb_segment){.limit = 0xffff};
     b->ldtr = (struct vmcb_segment){.attributes = 0x82, .limit = 0xffff};
     b->tr = (struct vmcb_segment){.attributes = 0x8b, .limit = 0xffff};
@@ -148,6 +159,6 @@ void svm_vcpu_reset(struct vcpu *v)
     v->rip = 0xfff0;
     v->rflags = RFLAGS_FIXED;
     v->reg[RDX] = 0x600;
-    v->dr6 = 0xffff0ff0;
-    v->dr7 = 0x400;
+    v->dr6 = DR6_INIT;
+    v->dr7 = DR7_INIT;
 }

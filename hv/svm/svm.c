@@ -10,19 +10,21 @@
 #include "kernel/x86/log.h"
 #include "kernel/x86/percpu.h"
 
-// Address-space identifiers are dealt out one after the other; when they run out all TLB entries go and a new generation begins.
+// Address-space identifiers are dealt out one after the other; when they run out all TLB entries go
+// and a new generation begins.
 static struct svm_cpu {
     bool enabled;
     u32 next_asid;
     u64 generation;
-    u8 save_area[4096] __aligned(4096);   // VM_HSAVE_PA
-    struct vmcb host __aligned(4096);     // what VMSAVE keeps of the host
+    u8 save_area[4096] __aligned(4096); // VM_HSAVE_PA
+    struct vmcb host __aligned(4096);   // what VMSAVE keeps of the host
 } svm_cpu[MAX_CPUS];
 
 static u32 asid_count;
 bool svm_has_next_rip;
 
-// Bitmaps that intercept all ports, and all MSRs but those that VMLOAD and VMSAVE switch. APM 2, 15.10.1 and 15.11.
+// Bitmaps that intercept all ports, and all MSRs but those that VMLOAD and VMSAVE switch. APM
+// 2, 15.10.1 and 15.11.
 static u8 io_bitmap[3 * 4096] __aligned(4096);
 static u8 msr_bitmap[2 * 4096] __aligned(4096);
 
@@ -35,8 +37,9 @@ static void msr_pass_through(u32 msr)
 
 static void bitmaps_init(void)
 {
-    static const u32 switched[] = {MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_STAR,    MSR_LSTAR,
-                                   MSR_CSTAR,       MSR_SFMASK,       MSR_FS_BASE,      MSR_GS_BASE, MSR_KERNEL_GS_BASE};
+    static const u32 switched[] = {
+        MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_STAR,    MSR_LSTAR,
+        MSR_CSTAR,       MSR_SFMASK,       MSR_FS_BASE,      MSR_GS_BASE, MSR_KERNEL_GS_BASE};
 
     memset(io_bitmap, 0xff, sizeof(io_bitmap));
     memset(msr_bitmap, 0xff, sizeof(msr_bitmap));
@@ -89,13 +92,15 @@ static int svm_vcpu_create(struct vcpu *v)
     v->cpu = MAX_CPUS;
 
     struct vmcb *b = s->vmcb;
-    b->intercept_exceptions = BIT(1) | BIT(17); // #DB and #AC: a guest can make their delivery endless
-    b->intercept1 = INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT | INTERCEPT_RDPMC | INTERCEPT_CPUID |
-                    INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA | INTERCEPT_IO | INTERCEPT_MSR |
-                    INTERCEPT_TASK_SWITCH | INTERCEPT_FERR_FREEZE | INTERCEPT_SHUTDOWN;
-    b->intercept2 = INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE | INTERCEPT_STGI |
-                    INTERCEPT_CLGI | INTERCEPT_SKINIT | INTERCEPT_WBINVD | INTERCEPT_MONITOR | INTERCEPT_MWAIT |
-                    INTERCEPT_MWAIT_ARMED | INTERCEPT_XSETBV;
+    b->intercept_exceptions =
+        BIT(1) | BIT(17); // #DB and #AC: a guest can make their delivery endless
+    b->intercept1 = INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT |
+                    INTERCEPT_RDPMC | INTERCEPT_CPUID | INTERCEPT_INVD | INTERCEPT_HLT |
+                    INTERCEPT_INVLPGA | INTERCEPT_IO | INTERCEPT_MSR | INTERCEPT_TASK_SWITCH |
+                    INTERCEPT_FERR_FREEZE | INTERCEPT_SHUTDOWN;
+    b->intercept2 = INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE |
+                    INTERCEPT_STGI | INTERCEPT_CLGI | INTERCEPT_SKINIT | INTERCEPT_WBINVD |
+                    INTERCEPT_MONITOR | INTERCEPT_MWAIT | INTERCEPT_MWAIT_ARMED | INTERCEPT_XSETBV;
     b->iopm_base = virt_to_phys(io_bitmap);
     b->msrpm_base = virt_to_phys(msr_bitmap);
     b->virtual_interrupt = V_INTR_MASKING;
@@ -182,8 +187,8 @@ static bool svm_irq_allowed(struct vcpu *v)
     return (v->rflags & RFLAGS_IF) && !(svm_of(v)->vmcb->interrupt_shadow & SHADOW);
 }
 
-// V_IRQ with a VINTR intercept exits as soon as the guest could take an interrupt. While it is pending a write of CR8 is
-// intercepted too: QEMU's TCG aborts when one unmasks V_IRQ.
+// V_IRQ with a VINTR intercept exits as soon as the guest could take an interrupt. While it is
+// pending a write of CR8 is intercepted too: QEMU's TCG aborts when one unmasks V_IRQ.
 static void svm_want_irq_window(struct vcpu *v, bool on)
 {
     struct vmcb *b = svm_of(v)->vmcb;

@@ -43,7 +43,7 @@ struct vmcb {
     u8 reserved10[0x668 - 0x648];
     u64 g_pat;
     u8 reserved11[0x1000 - 0x670];
-} __packed;
+};
 
 static_assert(sizeof(struct vmcb) == 4096, "a VMCB is a page");
 static_assert(offsetof(struct vmcb, iopm_base) == 0x40, "APM 2, table B-1");
@@ -134,7 +134,7 @@ static inline void vmsave(paddr_t vmcb)
     asm volatile("vmsave %0" : : "a"(vmcb) : "memory");
 }
 
-// switch.S: VMLOAD, VMRUN, VMSAVE on the guest's VMCB and back to the host's; general registers from and to reg[16]
-// (RAX and RSP are the VMCB's). Interrupts off before and after; between them GIF is 0 and IF is 1, so that a host
-// interrupt ends the guest and waits.
+// switch.S: VMLOAD, VMRUN, VMSAVE on the guest's VMCB and back to the host's; general registers
+// from and to reg[16] (RAX and RSP are the VMCB's). Interrupts off before and after; between them
+// GIF is 0 and IF is 1, so that a host interrupt ends the guest and waits.
 void svm_switch(paddr_t guest, paddr_t host, u64 *reg);

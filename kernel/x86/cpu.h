@@ -186,6 +186,8 @@ static inline u64 xgetbv(u32 reg)
 #define RFLAGS_NT BIT(14)
 #define RFLAGS_RF BIT(16)
 #define RFLAGS_AC BIT(18)
+#define DR6_INIT 0xffff0ff0UL
+#define DR7_INIT 0x400UL
 #define EFER_SCE BIT(0)
 #define EFER_LME BIT(8)
 #define EFER_LMA BIT(10)

@@ -1,0 +1,46 @@
+// The Intel backend's own: what a vCPU has there.
+#pragma once
+#include "hv/hv.h"
+#include "hv/vmx/vmcs.h"
+
+struct vmx_vcpu {
+    void *vmcs;
+    bool current; // it is the current VMCS of this CPU (between load and put)
+    bool launched;
+    u64 eptp;
+    u64 star, lstar, cstar, sfmask, kernel_gs_base; // the guest's, while the host's are in the CPU
+    u64 cr2;
+    u32 entry_controls;
+    bool pdptes_stale; // paging structures changed behind the CPU's back: PAE entries must be read
+                       // again
+    u64 failure;       // VM-instruction error of the last entry, 0 for none
+};
+
+static inline struct vmx_vcpu *vmx_of(struct vcpu *v)
+{
+    return v->vendor;
+}
+
+// Makes the vCPU's VMCS current for a moment where it is not; `end` undoes what `begin` did.
+bool vmx_begin(struct vcpu *v);
+void vmx_end(struct vcpu *v, bool begun);
+
+// controls.c: fills in what never changes.
+const char *vmx_controls_probe(void);
+void vmx_controls_init(struct vcpu *v);
+
+// state.c
+void vmx_vcpu_reset(struct vcpu *v);
+void vmx_get_sregs(struct vcpu *v, struct kvm_sregs *s);
+int vmx_set_sregs(struct vcpu *v, const struct kvm_sregs *s);
+int vmx_get_msr(struct vcpu *v, u32 msr, u64 *value);
+int vmx_set_msr(struct vcpu *v, u32 msr, u64 value);
+void vmx_set_cr0(struct vcpu *v, u64 cr0); // the VMCS is current
+void vmx_set_cr4(struct vcpu *v, u64 cr4);
+void vmx_set_efer(struct vcpu *v, u64 efer);
+u64 vmx_get_cr0(void);
+u64 vmx_get_cr4(void);
+void vmx_load_pdptes(struct vcpu *v);
+
+// exits.c
+void vmx_decode_exit(struct vcpu *v);
