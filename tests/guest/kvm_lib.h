@@ -257,7 +257,7 @@ static inline uint32_t run_to_out(struct vm *v, unsigned port)
     return value;
 }
 
-/* Gives the vCPU all that the host's KVM supports. Without it a guest's processor has no features
+/* Gives the vCPU all that the host's KVM supports, but nesting. Without it a guest's processor has no features
  * to switch on. */
 static inline void set_supported_cpuid(struct vm *v)
 {
@@ -267,6 +267,12 @@ static inline void set_supported_cpuid(struct vm *v)
     MUST(c);
     c->nent = ENTRIES;
     MUST(ioctl(v->kvm, KVM_GET_SUPPORTED_CPUID, c) == 0);
+    for (uint32_t i = 0; i < c->nent; i++) {
+        if (c->entries[i].function == 1)
+            c->entries[i].ecx &= ~(1u << 5); /* VMX */
+        if (c->entries[i].function == 0x80000001)
+            c->entries[i].ecx &= ~(1u << 2); /* SVM */
+    }
     MUST(ioctl(v->vcpu, KVM_SET_CPUID2, c) == 0);
     free(c);
 }

@@ -1,0 +1,209 @@
+/* HLT, shutdown, interrupts from the monitor, and the guest's own exceptions. */
+#include "tests/guest/kvm_lib.h"
+
+enum { VECTOR = 0x40 };
+
+GUEST_CODE(two_halts, 64, "hlt; inc %eax; hlt");
+
+static void the_guest_goes_on_behind_hlt(void)
+{
+    struct vm v = vm_open(RAM);
+
+    LOAD(&v, two_halts);
+    start_64(&v);
+    run_to_halt(&v);
+    CHECK_EQ(get_regs(&v).rip, CODE + 1);
+    CHECK_EQ(v.run->if_flag, 0);
+    run_to_halt(&v);
+    CHECK_EQ(get_regs(&v).rax, 1);
+    CHECK_EQ(get_regs(&v).rip, CODE + 4);
+    vm_close(&v);
+}
+
+GUEST_CODE(real_triple, 16, "lidt %cs:0x8000 + 1f - real_triple; int3; hlt\n1: .word 0; .long 0");
+GUEST_CODE(long_triple, 64, "lidt 1f(%rip); ud2; hlt\n1: .word 0; .quad 0");
+GUEST_CODE(
+    no_stack, 64,
+    "xor %esp, %esp; mov $0x8000000000000000, %rsp; ud2; hlt"); /* the handler cannot be entered */
+
+static void triple_faults_are_shutdowns(void)
+{
+    struct vm v = vm_open(RAM);
+
+    LOAD(&v, real_triple);
+    start_real(&v);
+    run_to(&v, KVM_EXIT_SHUTDOWN);
+    vm_close(&v);
+    v = vm_open(RAM);
+    LOAD(&v, long_triple);
+    start_64(&v);
+    run_to(&v, KVM_EXIT_SHUTDOWN);
+    vm_close(&v);
+    v = vm_open(RAM);
+    LOAD(&v, no_stack);
+    start_64(&v);
+    set_gate64(&v, 6, CODE);
+    run_to(&v, KVM_EXIT_SHUTDOWN);
+    vm_close(&v);
+}
+
+/* At 0x8000: work; at 0x8100: the handler of VECTOR. */
+GUEST_CODE(irq_guest, 64,
+           "sti; hlt\n" /* 1: halted with interrupts on */
+           "mov $1, %al; out %al, $0x10\n"
+           "cli; mov $2, %al; out %al, $0x10\n" /* 2: interrupts off */
+           "mov $3, %al; out %al, $0x10\n"
+           "sti; nop; nop\n" /* 3: on again */
+           "mov $4, %al; out %al, $0x10; cli; hlt\n"
+           ".org irq_guest + 0x100\n"
+           "push %rax; mov $0xee, %al; out %al, $0x11; incl 0x20000; pop %rax; iretq");
+
+static struct vm open_irq_guest(void)
+{
+    struct vm v = vm_open(RAM);
+
+    LOAD(&v, irq_guest);
+    start_64(&v);
+    set_gate64(&v, VECTOR, CODE + 0x100);
+    return v;
+}
+
+static int interrupt(struct vm *v, unsigned vector)
+{
+    struct kvm_interrupt irq = {.irq = vector};
+
+    return ioctl(v->vcpu, KVM_INTERRUPT, &irq);
+}
+
+static void an_interrupt_ends_hlt(void)
+{
+    struct vm v = open_irq_guest();
+
+    run_to_halt(&v);
+    CHECK_EQ(v.run->if_flag, 1);
+    CHECK_EQ(v.run->ready_for_interrupt_injection, 1);
+    CHECK_EQ(interrupt(&v, VECTOR), 0);
+    CHECK_EQ(run_to_out(&v, 0x11), 0xee);
+    CHECK_EQ(v.run->if_flag, 0); /* inside the handler */
+    CHECK_EQ(v.run->ready_for_interrupt_injection, 0);
+    CHECK_EQ(run_to_out(&v, 0x10), 1);
+    CHECK_EQ(*(uint32_t *)(v.mem + 0x20000), 1);
+    vm_close(&v);
+}
+
+static void the_window_opens_only_when_the_guest_can_take_an_interrupt(void)
+{
+    struct vm v = open_irq_guest();
+
+    run_to_halt(&v);
+    CHECK_EQ(run_to_out(&v, 0x10), 1);
+    CHECK_EQ(run_to_out(&v, 0x10), 2); /* interrupts are off now */
+    CHECK_EQ(v.run->if_flag, 0);
+    v.run->request_interrupt_window = 1;
+    CHECK_EQ(run_to_out(&v, 0x10), 3);
+    run_to(&v, KVM_EXIT_IRQ_WINDOW_OPEN);
+    CHECK_EQ(v.run->if_flag, 1);
+    CHECK_EQ(v.run->ready_for_interrupt_injection, 1);
+    v.run->request_interrupt_window = 0;
+    CHECK_EQ(interrupt(&v, VECTOR), 0);
+    CHECK_EQ(run_to_out(&v, 0x11), 0xee);
+    CHECK_EQ(run_to_out(&v, 0x10), 4);
+    run_to_halt(&v);
+    CHECK_EQ(*(uint32_t *)(v.mem + 0x20000), 1);
+    vm_close(&v);
+}
+
+static void bad_vectors_are_refused(void)
+{
+    struct vm v = open_irq_guest();
+
+    run_to_halt(&v);
+    CHECK_ERRNO(interrupt(&v, 256), EINVAL);
+    CHECK_ERRNO(ioctl(v.vcpu, KVM_INTERRUPT, NULL), EFAULT);
+    CHECK_EQ(interrupt(&v, VECTOR), 0);
+    CHECK_EQ(run_to_out(&v, 0x11), 0xee);
+    vm_close(&v);
+}
+
+GUEST_CODE(shadow, 64,
+           "sti; cli; mov $1, %al; out %al, $0x10\n" /* no window between the two */
+           "mov %ss, %ecx; sti; nop; mov $2, %al; out %al, $0x10; hlt");
+
+static void sti_holds_interrupts_back_for_one_instruction(void)
+{
+    struct vm v = vm_open(RAM);
+
+    LOAD(&v, shadow);
+    start_64(&v);
+    v.run->request_interrupt_window = 1;
+    CHECK_EQ(run_to_out(&v, 0x10), 1);
+    run_to(&v, KVM_EXIT_IRQ_WINDOW_OPEN);
+    vm_close(&v);
+}
+
+/* The handler's stack is in a page that nobody has touched: delivery itself takes a nested fault.
+ */
+static void an_event_survives_a_fault_in_its_delivery(void)
+{
+    struct vm v = open_irq_guest();
+
+    run_to_halt(&v);
+    struct kvm_regs r = get_regs(&v);
+    r.rsp = 0x181000;
+    set_regs(&v, r);
+    CHECK_EQ(interrupt(&v, VECTOR), 0);
+    CHECK_EQ(run_to_out(&v, 0x11), 0xee);
+    CHECK_EQ(run_to_out(&v, 0x10), 1);
+    CHECK_EQ(*(uint32_t *)(v.mem + 0x20000), 1);
+    vm_close(&v);
+}
+
+GUEST_CODE(real_irq, 16,
+           "sti; 1: hlt; jmp 1b\n"
+           ".org real_irq + 0x100\n"
+           "mov $0x55, %al; out %al, $0x11; iret");
+
+static void real_mode_takes_interrupts_through_the_vector_table(void)
+{
+    struct vm v = vm_open(RAM);
+
+    LOAD(&v, real_irq);
+    start_real(&v);
+    *(uint16_t *)(v.mem + 4 * VECTOR) = CODE + 0x100;
+    for (int i = 0; i < 3; i++) {
+        run_to_halt(&v);
+        CHECK_EQ(interrupt(&v, VECTOR), 0);
+        CHECK_EQ(run_to_out(&v, 0x11), 0x55);
+    }
+    run_to_halt(&v);
+    vm_close(&v);
+}
+
+GUEST_CODE(early_sti, 64, "sti; 1: inc %rax; jmp 1b");
+
+static void a_window_interrupts_a_guest_that_makes_no_exits(void)
+{
+    struct vm v = vm_open(RAM);
+
+    LOAD(&v, early_sti);
+    start_64(&v);
+    for (int i = 0; i < 3; i++) {
+        v.run->request_interrupt_window = 1;
+        run_to(&v, KVM_EXIT_IRQ_WINDOW_OPEN);
+    }
+    vm_close(&v);
+}
+
+int main(void)
+{
+    RUN(the_guest_goes_on_behind_hlt);
+    RUN(triple_faults_are_shutdowns);
+    RUN(an_interrupt_ends_hlt);
+    RUN(the_window_opens_only_when_the_guest_can_take_an_interrupt);
+    RUN(bad_vectors_are_refused);
+    RUN(sti_holds_interrupts_back_for_one_instruction);
+    RUN(an_event_survives_a_fault_in_its_delivery);
+    RUN(real_mode_takes_interrupts_through_the_vector_table);
+    RUN(a_window_interrupts_a_guest_that_makes_no_exits);
+    CHECK_DONE();
+}
