@@ -2,7 +2,8 @@
  * waits.
  *
  * That child is a login shell, or, when the kernel's command line says viv.exec=FILE, the program
- * whose arguments FILE holds (each ended by a NUL). While it runs init reaps every orphan; when it
+ * whose arguments FILE holds (each ended by a NUL); its input is the file `stdin` beside FILE if
+ * there is one. While it runs init reaps every orphan; when it
  * ends the machine is switched off. For a program the kernel's log gets the line "viv: exit status
  * N" first: N is its status, 128 + the signal that killed it, 127 if there is no such program, 126
  * if it cannot be run. */
@@ -59,7 +60,6 @@ static void mount_all(void)
     mkdir("/sys/fs", 0755);
     mount_once("cgroup2", "/sys/fs/cgroup", "/sys/fs/cgroup/cgroup.procs", MS_NOSUID | MS_NOEXEC,
                NULL);
-    mount_once("tmpfs", "/tmp", NULL, MS_NOSUID | MS_NODEV, "mode=1777");
     mount_once("tmpfs", "/run", NULL, MS_NOSUID | MS_NODEV, "mode=755");
     mkdir("/dev/shm", 01777);
     mount_once("tmpfs", "/dev/shm", NULL, MS_NOSUID | MS_NODEV, "mode=1777");
@@ -130,14 +130,26 @@ static void make_transparent(int tty)
     tcsetattr(tty, TCSANOW, &settings);
 }
 
+/* Input that was known before the start is a file, so that each byte arrives and none at a chance
+ * moment. */
+static void take_input(void)
+{
+    int fd = open("/etc/viv/stdin", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0)
+        dup2(fd, 0);
+}
+
 static pid_t start(char **argv, int transparent)
 {
     pid_t pid = fork();
     if (pid != 0)
         return pid;
     take_console();
-    if (transparent)
+    if (transparent) {
         make_transparent(0);
+        take_input();
+        say("viv: running %s", argv[0]);
+    }
     const char *file = argv[0][0] == '-' ? "/bin/sh" : argv[0];
     execvp(file, argv);
     int problem = errno;
