@@ -127,6 +127,14 @@ class GdbStub:
             data += bytes.fromhex(self._ask("m%x,%x" % (address + len(data), part)).decode())
         return bytes(data)
 
+    def write(self, address, data):
+        """Writes memory at a virtual address."""
+        self._ask("M%x,%x:%s" % (address, len(data), data.hex()))
+
+    def set_register(self, name, value):
+        """Sets one of the general registers or rip."""
+        self._ask("P%x=%s" % (REGISTERS.index(name), struct.pack("<Q", value & (2**64 - 1)).hex()))
+
     def read_physical(self, address, size):
         """Memory at a host-physical address."""
         self._ask("Qqemu.PhyMemMode:1")
