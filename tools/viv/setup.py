@@ -7,7 +7,7 @@ import subprocess
 from . import paths, say
 
 PACKAGES = """
-    gcc libc6-dev binutils make linux-libc-dev newlib-source busybox-static zlib1g-dev libmd-dev libjsmn-dev
+    gcc libc6-dev binutils make xz-utils linux-libc-dev newlib-source busybox-static zlib1g-dev libmd-dev libjsmn-dev
     qemu-system-x86 grub-pc-bin grub-common xorriso mtools gdb clang-format umoci skopeo
 """.split()
 

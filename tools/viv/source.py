@@ -1,6 +1,7 @@
 """Reads the tree's C and assembly as far as the checks and the labs need: comments out, functions found, lines counted."""
 import os
 import re
+import shutil
 import subprocess
 
 from . import paths
@@ -12,8 +13,11 @@ ASM_COMMENT = re.compile(r"^\s*#(?!\s*(include|define|undef|if|ifdef|ifndef|else
 def tracked(*suffixes, root=None):
     """The tree's own files (tracked or new, not ignored) that end in one of `suffixes`."""
     root = root or paths.ROOT
-    listing = subprocess.run(["git", "-C", root, "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True)
-    if listing.returncode != 0:
+    listing = None
+    if shutil.which("git"):
+        listing = subprocess.run(["git", "-C", root, "ls-files", "-co", "--exclude-standard"],
+                                 capture_output=True, text=True)
+    if not listing or listing.returncode != 0:
         names = [os.path.relpath(os.path.join(base, name), root) for base, _, files in os.walk(root) for name in files]
         names = [name for name in names if not name.startswith(("build/", ".git/"))]
     else:
