@@ -1,0 +1,153 @@
+#include "user/ctr/config_parts.h"
+#include <string.h>
+#include <strings.h>
+
+static const char *const capability_names[] = {
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+    "PERFMON",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+};
+#define CAPABILITY_COUNT (int)(sizeof capability_names / sizeof *capability_names)
+
+int capability_number(const char *name)
+{
+    if (strncasecmp(name, "CAP_", 4) == 0)
+        name += 4;
+    for (int i = 0; i < CAPABILITY_COUNT; i++)
+        if (strcasecmp(name, capability_names[i]) == 0)
+            return i;
+    return -1;
+}
+
+const char *capability_name(int number)
+{
+    return number < CAPABILITY_COUNT ? format_text("CAP_%s", capability_names[number]) : NULL;
+}
+
+static uint64_t parse_set(const struct json *object, const char *key)
+{
+    uint64_t set = 0;
+    struct json array = json_array(object, key), item;
+    struct json_walk walk = {0};
+    while (json_next(&array, &walk, &item)) {
+        const char *name = json_as_text(&item);
+        int number = capability_number(name);
+        if (number < 0)
+            json_fail(&item, "\"%s\" is no capability", name);
+        else
+            set |= (uint64_t)1 << number;
+    }
+    return set;
+}
+
+static void parse_capabilities(struct capability_sets *sets, const struct json *process)
+{
+    struct json object = json_object(process, "capabilities");
+    sets->bounding = parse_set(&object, "bounding");
+    sets->effective = parse_set(&object, "effective");
+    sets->inheritable = parse_set(&object, "inheritable");
+    sets->permitted = parse_set(&object, "permitted");
+    sets->ambient = parse_set(&object, "ambient");
+}
+
+static int rlimit_number(const char *name)
+{
+    static const char *const names[] = {
+        "RLIMIT_CPU",      "RLIMIT_FSIZE", "RLIMIT_DATA",   "RLIMIT_STACK",
+        "RLIMIT_CORE",     "RLIMIT_RSS",   "RLIMIT_NPROC",  "RLIMIT_NOFILE",
+        "RLIMIT_MEMLOCK",  "RLIMIT_AS",    "RLIMIT_LOCKS",  "RLIMIT_SIGPENDING",
+        "RLIMIT_MSGQUEUE", "RLIMIT_NICE",  "RLIMIT_RTPRIO", "RLIMIT_RTTIME",
+    };
+    for (int i = 0; i < 16; i++)
+        if (strcmp(name, names[i]) == 0)
+            return i;
+    return -1;
+}
+
+static void parse_rlimits(struct process_config *process, const struct json *object)
+{
+    struct json array = json_array(object, "rlimits"), item;
+    struct json_walk walk = {0};
+    process->rlimits = alloc((json_count(&array) + 1) * sizeof *process->rlimits);
+    while (json_next(&array, &walk, &item)) {
+        const char *type = json_need_text(&item, "type");
+        struct rlimit_config *limit = &process->rlimits[process->rlimit_count++];
+        struct json at = json_member(&item, "type");
+        limit->resource = rlimit_number(type);
+        limit->soft = (uint64_t)json_need_int(&item, "soft", -1, INT64_MAX);
+        limit->hard = (uint64_t)json_need_int(&item, "hard", -1, INT64_MAX);
+        if (limit->resource < 0)
+            json_fail(&at, "\"%s\" is no resource limit", type);
+        if (limit->soft > limit->hard)
+            json_fail(&item, "soft is above hard");
+    }
+}
+
+static void parse_user(struct process_config *process, const struct json *object)
+{
+    struct json user = json_object(object, "user"), groups = json_array(&user, "additionalGids"),
+                item;
+    process->uid = (uint32_t)json_int(&user, "uid", 0, 0, UINT32_MAX - 1);
+    process->gid = (uint32_t)json_int(&user, "gid", 0, 0, UINT32_MAX - 1);
+    process->umask = (uint32_t)json_int(&user, "umask", -1, 0, 0777);
+    process->groups = alloc((json_count(&groups) + 1) * sizeof *process->groups);
+    struct json_walk walk = {0};
+    while (json_next(&groups, &walk, &item))
+        process->groups[process->group_count++] = (uint32_t)json_as_int(&item, 0, UINT32_MAX - 1);
+}
+
+void process_parse(struct process_config *process, const struct json *root)
+{
+    struct json object = json_need_object(root, "process");
+    struct json args = json_member(&object, "args"), cwd = json_member(&object, "cwd");
+    process->terminal = json_bool(&object, "terminal", false);
+    process->no_new_privileges = json_bool(&object, "noNewPrivileges", false);
+    parse_user(process, &object);
+    process->args = json_texts(&object, "args");
+    if (!process->args.count)
+        json_fail(&args, json_present(&args) ? "empty" : "missing (an array of strings)");
+    process->env = json_texts(&object, "env");
+    process->cwd = json_need_text(&object, "cwd");
+    if (process->cwd[0] != '/')
+        json_fail(&cwd, "\"%s\" is not an absolute path", process->cwd);
+    parse_capabilities(&process->capabilities, &object);
+    parse_rlimits(process, &object);
+}

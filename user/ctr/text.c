@@ -1,0 +1,165 @@
+#include "user/ctr/text.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+char error_text[1024];
+
+int fail(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(error_text, sizeof error_text, format, args);
+    va_end(args);
+    return -1;
+}
+
+int fail_errno(const char *format, ...)
+{
+    int error = errno;
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(error_text, sizeof error_text, format, args);
+    va_end(args);
+    if (n >= 0 && (size_t)n < sizeof error_text)
+        snprintf(error_text + n, sizeof error_text - n, ": %s", strerror(error));
+    errno = error;
+    return -1;
+}
+
+// The arena: blocks in a chain, handed out from the front of the newest one.
+struct block {
+    struct block *next;
+    size_t used, room;
+    _Alignas(16) char bytes[];
+};
+static struct block *blocks;
+
+void *alloc(size_t size)
+{
+    size = (size + 15) & ~(size_t)15;
+    if (!blocks || blocks->room - blocks->used < size) {
+        size_t room = size > 16384 ? size : 16384;
+        struct block *block = calloc(1, sizeof *block + room);
+        if (!block) {
+            fputs("ctr: out of memory\n", stderr);
+            exit(125);
+        }
+        block->room = room;
+        block->next = blocks;
+        blocks = block;
+    }
+    void *memory = blocks->bytes + blocks->used;
+    blocks->used += size;
+    return memory;
+}
+
+void alloc_free_all(void)
+{
+    while (blocks) {
+        struct block *next = blocks->next;
+        free(blocks);
+        blocks = next;
+    }
+}
+
+char *copy_text(const char *text, size_t length)
+{
+    char *copy = alloc(length + 1);
+    memcpy(copy, text, length);
+    return copy;
+}
+
+char *format_text(const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *text = alloc((size_t)n + 1);
+    vsnprintf(text, (size_t)n + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+void list_add(struct list_of_text *list, const char *text)
+{
+    if (list->count + 2 > list->room) {
+        int room = list->room ? 2 * list->room : 8;
+        char **items = alloc(room * sizeof *items);
+        if (list->count)
+            memcpy(items, list->items, list->count * sizeof *items);
+        list->items = items;
+        list->room = room;
+    }
+    list->items[list->count++] = copy_text(text, strlen(text));
+    list->items[list->count] = NULL;
+}
+
+void buffer_add(struct buffer *buffer, const char *text, size_t length)
+{
+    if (buffer->length + length + 1 > buffer->room) {
+        size_t room = 2 * (buffer->length + length + 128);
+        char *data = alloc(room);
+        if (buffer->length)
+            memcpy(data, buffer->data, buffer->length);
+        buffer->data = data;
+        buffer->room = room;
+    }
+    memcpy(buffer->data + buffer->length, text, length);
+    buffer->length += length;
+    buffer->data[buffer->length] = '\0';
+}
+
+void buffer_printf(struct buffer *buffer, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *text = malloc((size_t)n + 1);
+    if (text) {
+        vsnprintf(text, (size_t)n + 1, format, again);
+        buffer_add(buffer, text, (size_t)n);
+    }
+    free(text);
+    va_end(again);
+}
+
+bool starts_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+bool parse_size(const char *text, int64_t *bytes)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || errno || value < 0)
+        return false;
+    int shift = 0;
+    switch (*end | 0x20) {
+    case 'k':
+        shift = 10;
+        break;
+    case 'm':
+        shift = 20;
+        break;
+    case 'g':
+        shift = 30;
+        break;
+    }
+    if (shift)
+        end++;
+    if (shift && (*end | 0x20) == 'b')
+        end++;
+    if (*end || value > (INT64_MAX >> shift))
+        return false;
+    *bytes = (int64_t)value << shift;
+    return true;
+}
