@@ -10,6 +10,8 @@ HELP = """Vivarium: processes, containers and virtual machines in one small kern
   ./viv exec ... -- CMD  run one command inside and print exactly its output (./viv exec --help)
   ./viv test [PATTERN]   check the source, run all tests on both backends (./viv test --help)
   ./viv gdb              GDB with symbols on the running kernel, or on a fresh one stopped at its start
+  ./viv lab start N DIR  make the starter of lab N in DIR
+  ./viv grade N DIR      grade lab N from the files in DIR (./viv grade --help)
   ./viv build            build the kernel, the programs and the boot image
   ./viv setup            install the Debian packages and the emulators
   ./viv clean            remove everything that was built
@@ -71,6 +73,17 @@ def cmd_test(argv):
     return test.main(argv)
 
 
+def cmd_lab(argv):
+    from . import lab
+    return lab.main(argv)
+
+
+def cmd_grade(argv):
+    from . import grade
+    setup.ensure()
+    return grade.main(argv)
+
+
 def cmd_setup(_):
     setup.ensure(bochs=True)
     setup.check_qemu()
@@ -88,7 +101,8 @@ def cmd_help(_):
     return 0
 
 
-COMMANDS = {"run": cmd_run, "exec": cmd_exec, "test": cmd_test, "gdb": cmd_gdb, "build": cmd_build, "setup": cmd_setup,
+COMMANDS = {"run": cmd_run, "exec": cmd_exec, "test": cmd_test, "gdb": cmd_gdb,
+            "lab": cmd_lab, "grade": cmd_grade, "build": cmd_build, "setup": cmd_setup,
             "clean": cmd_clean, "help": cmd_help, "--help": cmd_help, "-h": cmd_help}
 
 

@@ -1,0 +1,20 @@
+// in: kernel/mm/frame.c
+// Takes the block behind for the buddy: merged blocks are not aligned to their size.
+static void block_insert(struct page *p, unsigned order)
+{
+    u64 n = p - pages;
+    for (; order < FRAME_MAX_ORDER; order++) {
+        u64 buddy = n + BIT(order);
+        if (buddy >= page_count)
+            break;
+        struct page *b = &pages[buddy];
+        if (!(b->flags & PAGE_FREE) || b->order != order)
+            break;
+        list_remove(&b->free_link);
+        b->flags &= ~PAGE_FREE;
+    }
+    p = &pages[n];
+    p->order = order;
+    p->flags |= PAGE_FREE;
+    list_push(&free_lists[order], &p->free_link);
+}
