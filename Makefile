@@ -16,7 +16,7 @@ KERNEL_SRC := $(sort $(shell find kernel container hv -name '*.[cS]' 2>/dev/null
 KERNEL_OBJ := $(KERNEL_SRC:%=$(BUILD)/%.o)
 KERNEL_LDS := kernel/boot/kernel.ld
 
-.PHONY: all kernel user guests root iso units clean
+.PHONY: all kernel images user guests root iso units clean
 .SECONDARY:
 all: kernel root iso
 kernel: $(BUILD)/vivarium.elf32
@@ -163,15 +163,22 @@ ROOT_ITEMS = $(ROOT_DIRS:%=%/) bin/busybox=$(BUSYBOX) @$(BUSYBOX) etc=tools/root
     $(foreach n,$(USER_NAMES),$(call user_place,$(n))=$(BUILD)/strip/bin/$(n)) \
     $(foreach n,$(TEST_NAMES),test/$(n)=$(BUILD)/strip/test/$(n)) \
     $(foreach f,$(TEST_SCRIPTS),test/$(notdir $(f))=$(f)) \
-    $(foreach g,$(notdir $(GUESTS)),lib/guests/$(g)=$(BUILD)/guests/$(g))
+    $(foreach g,$(notdir $(GUESTS)),lib/guests/$(g)=$(BUILD)/guests/$(g)) lib/images/busybox=$(BUILD)/images/busybox
 STRIPPED := $(USER_NAMES:%=$(BUILD)/strip/bin/%) $(TEST_NAMES:%=$(BUILD)/strip/test/%)
 
 $(BUILD)/strip/%: $(BUILD)/%
 	@mkdir -p $(@D)
 	$(V)strip -o $@ $<
 
+# The OCI image of the tests: Debian's busybox in two layers, by Debian's umoci.
+IMAGE := $(BUILD)/images/busybox/index.json
+images: $(IMAGE)
+$(IMAGE): tools/image/busybox $(BUSYBOX)
+	@echo "  IMAGE   $(@D)"
+	$(V)tools/image/busybox $(BUSYBOX) $(@D)
+
 root: $(BUILD)/root.cpio
-$(BUILD)/root.cpio: $(STRIPPED) $(GUESTS) $(TEST_SCRIPTS) $(wildcard tools/rootfs/etc/*) tools/viv/cpio.py $(BUSYBOX) Makefile
+$(BUILD)/root.cpio: $(STRIPPED) $(GUESTS) $(IMAGE) $(TEST_SCRIPTS) $(wildcard tools/rootfs/etc/*) tools/viv/cpio.py $(BUSYBOX) Makefile
 	@mkdir -p $(@D)
 	@echo "  CPIO    $@"
 	$(V)python3 tools/viv/cpio.py $@ $(ROOT_ITEMS)
