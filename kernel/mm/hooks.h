@@ -8,7 +8,8 @@ struct aspace;
 struct mm_task_ops {
     // The current task's address space; NULL for kernel threads and idle.
     struct aspace *(*current_aspace)(void);
-    // Delivers a fault of the current task (SIGSEGV, SIGBUS, or SIGKILL) with its si_code and address.
+    // Delivers a fault of the current task (SIGSEGV, SIGBUS, or SIGKILL) with its si_code and
+    // address.
     void (*fault_signal)(int sig, int code, vaddr_t addr);
     // True if the current task must end (SIGKILL or the end of its process).
     bool (*dying)(void);

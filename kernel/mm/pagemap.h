@@ -15,5 +15,6 @@ struct page *pagemap_get(const struct pagemap *m, u64 index); // NULL if there i
 int pagemap_set(struct pagemap *m, u64 index, struct page *p);
 // Takes the page at index out and returns it, or NULL.
 struct page *pagemap_take(struct pagemap *m, u64 index);
-// Takes out all pages from index `first` on, calls drop(page) for each, frees the nodes. Returns how many.
+// Takes out all pages from index `first` on, calls drop(page) for each, frees the nodes. Returns
+// how many.
 u64 pagemap_truncate(struct pagemap *m, u64 first, void (*drop)(struct page *p));

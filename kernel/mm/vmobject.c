@@ -62,8 +62,7 @@ static struct page *anon_get_page(struct vmobject *obj, u64 index, bool write, s
     }
     anon->resident++;
     // Whoever has read the hole maps the zero page there: let them fault again.
-    if (!list_empty(&obj->areas))
-        aspace_unmap_object_pages(obj, index, 1);
+    aspace_unmap_object_page(obj, index, zero_page());
     return page_get(p);
 }
 
@@ -106,8 +105,8 @@ void anon_object_punch(struct vmobject *obj, u64 index)
     if (!p)
         return;
     to_anon(obj)->resident--;
+    aspace_unmap_object_page(obj, index, p);
     page_put(p);
-    aspace_unmap_object_pages(obj, index, 1);
 }
 
 u64 anon_object_resident(struct vmobject *obj)

@@ -1,5 +1,5 @@
-// A source of pages by index: what an area of an address space, or a file, is made of. tmpfs files, shared anonymous memory
-// and struct kvm_run are vmobjects. Reference counted.
+// A source of pages by index: what an area of an address space, or a file, is made of. tmpfs files,
+// shared anonymous memory and struct kvm_run are vmobjects. Reference counted.
 #pragma once
 #include "kernel/lib/list.h"
 #include "kernel/lib/types.h"
@@ -9,8 +9,9 @@ struct cgroup;
 struct vmobject;
 
 struct vmobject_ops {
-    // The page at `index` with a reference for the caller, or ERR_PTR: -EFAULT past the end (SIGBUS), -ENOMEM.
-    // `write`: the caller is going to write to it (a hole gets a page). Holes read as zeros. May sleep. Charged to cg.
+    // The page at `index` with a reference for the caller, or ERR_PTR: -EFAULT past the end
+    // (SIGBUS), -ENOMEM. `write`: the caller is going to write to it (a hole gets a page). Holes
+    // read as zeros. May sleep. Charged to cg.
     struct page *(*get_page)(struct vmobject *obj, u64 index, bool write, struct cgroup *cg);
     void (*release)(struct vmobject *obj); // the last reference is gone
     // The page at `index` with a reference if it is there already, else NULL: no allocation, no
@@ -21,7 +22,8 @@ struct vmobject_ops {
 struct vmobject {
     const struct vmobject_ops *ops;
     u32 refs;
-    u32 writable_maps; // shared writable mappings now: exec of it gives ETXTBSY as a policy of the file
+    u32 writable_maps; // shared writable mappings now: exec of it gives ETXTBSY as a policy of the
+                       // file
     u64 pages;         // size in pages; get_page past it fails
     struct list areas; // of struct area that map it (object_link)
 };
@@ -36,12 +38,15 @@ static inline struct vmobject *vmobject_get(struct vmobject *obj)
 }
 void vmobject_put(struct vmobject *obj);
 
-// Memory that starts as zeros: an array of pages that grows; for MAP_SHARED|MAP_ANONYMOUS and tmpfs. ERR_PTR(-ENOMEM).
+// Memory that starts as zeros: an array of pages that grows; for MAP_SHARED|MAP_ANONYMOUS and
+// tmpfs. ERR_PTR(-ENOMEM).
 struct vmobject *anon_object_create(u64 pages);
-// Sets the size; pages past a smaller size are dropped, and unmapped wherever they are mapped is the caller's duty.
+// Sets the size; pages past a smaller size are dropped, and unmapped wherever they are mapped is
+// the caller's duty.
 int anon_object_resize(struct vmobject *obj, u64 pages);
 // Frees the page at index, so that it reads as zeros again.
 void anon_object_punch(struct vmobject *obj, u64 index);
 u64 anon_object_resident(struct vmobject *obj); // pages it holds
-// An object over frames that its owner keeps (kvm_run, a device); the owner calls vmobject_put when it is done.
+// An object over frames that its owner keeps (kvm_run, a device); the owner calls vmobject_put when
+// it is done.
 struct vmobject *pages_object_create(struct page **pages, u64 count);
