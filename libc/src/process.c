@@ -415,3 +415,10 @@ int clearenv(void)
     environ = empty;
     return 0;
 }
+
+void siglongjmp(sigjmp_buf env, int value)
+{
+    if (env->masked)
+        sigprocmask(SIG_SETMASK, &env->mask, NULL);
+    longjmp(env->registers, value);
+}
