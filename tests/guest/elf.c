@@ -1,4 +1,5 @@
-/* ELF files made by hand: the kinds that must run, and the corrupt ones that must be refused without harm. */
+/* ELF files made by hand: the kinds that must run, and the corrupt ones that must be refused
+ * without harm. */
 #include "tests/guest/test.h"
 #include <elf.h>
 #include <stddef.h>
@@ -107,9 +108,11 @@ TEST(bss_beyond_the_file_is_zero)
 {
     enter_scratch();
     struct image image = make_image(ET_EXEC, 0);
-    /* mov $231,%eax; movzbl 0x10002000,%edi; or 0x10000ff8 (past the image in its page),%edi; syscall */
-    static const unsigned char code[] = {0xb8, 231,  0,    0,    0,    0x0f, 0xb6, 0x3c, 0x25, 0,    0x20, 0,
-                                         0x10, 0x0b, 0x3c, 0x25, 0xf8, 0x0f, 0,    0x10, 0x0f, 0x05};
+    /* mov $231,%eax; movzbl 0x10002000,%edi; or 0x10000ff8 (past the image in its page),%edi;
+     * syscall */
+    static const unsigned char code[] = {0xb8, 231,  0,    0,    0,    0x0f, 0xb6, 0x3c,
+                                         0x25, 0,    0x20, 0,    0x10, 0x0b, 0x3c, 0x25,
+                                         0xf8, 0x0f, 0,    0x10, 0x0f, 0x05};
     memcpy(image.code, code, sizeof code);
     image.segments[0].p_flags = PF_R | PF_W | PF_X;
     image.segments[0].p_memsz = 0x5000;
@@ -124,14 +127,14 @@ TEST(headers_that_are_not_ours_are_refused)
         size_t offset, size;
         uint64_t value;
     } edits[] = {
-        {0, 1, 0x7e},                                      /* magic */
-        {offsetof(Elf64_Ehdr, e_machine), 2, EM_386},      /* another machine */
-        {offsetof(Elf64_Ehdr, e_type), 2, ET_REL},         /* no program */
-        {offsetof(Elf64_Ehdr, e_phentsize), 2, 32},        /* of another class */
-        {offsetof(Elf64_Ehdr, e_phnum), 2, 0},             /* nothing to load */
-        {offsetof(Elf64_Ehdr, e_phoff), 8, 0x7fffffff},    /* headers past the end */
-        {offsetof(Elf64_Ehdr, e_phoff), 8, ~0ULL - 8},     /* that wraps round */
-        {offsetof(Elf64_Ehdr, e_phnum), 2, 0xffff},        /* more than there are */
+        {0, 1, 0x7e},                                   /* magic */
+        {offsetof(Elf64_Ehdr, e_machine), 2, EM_386},   /* another machine */
+        {offsetof(Elf64_Ehdr, e_type), 2, ET_REL},      /* no program */
+        {offsetof(Elf64_Ehdr, e_phentsize), 2, 32},     /* of another class */
+        {offsetof(Elf64_Ehdr, e_phnum), 2, 0},          /* nothing to load */
+        {offsetof(Elf64_Ehdr, e_phoff), 8, 0x7fffffff}, /* headers past the end */
+        {offsetof(Elf64_Ehdr, e_phoff), 8, ~0ULL - 8},  /* that wraps round */
+        {offsetof(Elf64_Ehdr, e_phnum), 2, 0xffff},     /* more than there are */
     };
     for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
         struct image image = make_image(ET_EXEC, 42);
@@ -144,7 +147,8 @@ TEST(headers_that_are_not_ours_are_refused)
     }
 }
 
-/* A segment that cannot be loaded ends the new program, whose old image is gone, or refuses it before that. */
+/* A segment that cannot be loaded ends the new program, whose old image is gone, or refuses it
+ * before that. */
 TEST(segments_that_make_no_sense_never_run)
 {
     enter_scratch();
@@ -185,7 +189,8 @@ TEST(truncated_programs_never_run)
     }
 }
 
-/* Whatever a header says, the machine lives on: every byte of the headers in turn is turned over. */
+/* Whatever a header says, the machine lives on: every byte of the headers in turn is turned over.
+ */
 TEST(corrupt_headers_do_not_hurt_the_kernel)
 {
     enter_scratch();

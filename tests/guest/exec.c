@@ -1,4 +1,5 @@
-/* execve: what the new program finds, what it keeps and what it loses, and which files are refused. */
+/* execve: what the new program finds, what it keeps and what it loses, and which files are refused.
+ */
 #include "tests/guest/test.h"
 #include <elf.h>
 #include <limits.h>
@@ -196,7 +197,8 @@ TEST(exec_of_a_script_runs_its_interpreter)
     int status;
     char *argv[] = {"ignored", "two", NULL};
     enter_scratch();
-    CHECK_OK(write_file("script", "#!/bin/sh -e\n[ \"$0 $1\" = \"./script two\" ] && exit 33\nexit 1\n"));
+    CHECK_OK(write_file("script",
+                        "#!/bin/sh -e\n[ \"$0 $1\" = \"./script two\" ] && exit 33\nexit 1\n"));
     CHECK_OK(chmod("script", 0755));
     IN_CHILD(status, execv("./script", argv));
     CHECK_EQ(status, 33 << 8);

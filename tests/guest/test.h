@@ -1,10 +1,12 @@
-/* The library of the tests of the Linux ABI. A test is a function named after the promise it checks:
+/* The library of the tests of the Linux ABI. A test is a function named after the promise it
+ * checks:
  *
  *     TEST(fork_gives_the_child_zero) { CHECK_EQ(..., ...); }
  *
- * Each runs in a process of its own, in a session that is killed afterwards, with a limit of LIMIT seconds. It fails at
- * the first check that does not hold, which prints where, what was expected and what was found. The program's exit
- * status is 0 only if every test passed; with arguments it runs only the tests whose names contain one of them. */
+ * Each runs in a process of its own, in a session that is killed afterwards, with a limit of LIMIT
+ * seconds. It fails at the first check that does not hold, which prints where, what was expected
+ * and what was found. The program's exit status is 0 only if every test passed; with arguments it
+ * runs only the tests whose names contain one of them. */
 #ifndef TESTS_GUEST_TEST_H
 #define TESTS_GUEST_TEST_H
 
@@ -86,7 +88,8 @@ static struct test *tests, **tests_end = &tests;
                  actual_ ? actual_ : "(null)");                                                    \
     } while (0)
 
-/* For what this machine or user cannot do: a host's lack of a privilege, never a defect of the kernel tested. */
+/* For what this machine or user cannot do: a host's lack of a privilege, never a defect of the
+ * kernel tested. */
 #define SKIP(reason)                                                                               \
     do {                                                                                           \
         printf("    skipped: %s\n", reason);                                                       \
