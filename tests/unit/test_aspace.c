@@ -1,8 +1,9 @@
 // with: kernel/mm/frame.c kernel/mm/slab.c kernel/mm/pagetable.c kernel/mm/pagemap.c
-// kernel/mm/vmobject.c kernel/mm/area.c kernel/mm/zap.c kernel/mm/aspace.c kernel/mm/mmap.c
-// kernel/mm/remap.c kernel/mm/fault.c container/cgroup/cgroup.c Address spaces against a plain
-// model: random maps, unmaps, forks, writes and truncations must leave every page with the value
-// that the model says, and give every frame back at the end.
+// with: kernel/mm/vmobject.c kernel/mm/area.c kernel/mm/zap.c kernel/mm/aspace.c
+// with: kernel/mm/mmap.c kernel/mm/remap.c kernel/mm/fault.c container/cgroup/cgroup.c
+//
+// Address spaces against a plain model: random maps, unmaps, forks, writes and truncations must
+// leave every page with the value that the model says, and give every frame back at the end.
 #include <linux/mman.h>
 #include <string.h>
 #include "container/cgroup/cgroup.h"
