@@ -1,0 +1,189 @@
+/* Bad input to the KVM ioctls: each gets an errno, and the kernel and the VM go on. */
+#include "tests/guest/kvm_lib.h"
+
+#include <sys/wait.h>
+
+#define BAD_POINTER ((void *)0x7fffdead0000)
+#define KERNEL_POINTER ((void *)0xffffffff80000000)
+
+GUEST_CODE(ok_guest, 64, "mov $0x42, %al; out %al, $0x10; hlt");
+
+/* The VM still works. */
+static void check_alive(struct vm *v)
+{
+    LOAD(v, ok_guest);
+    start_64(v);
+    CHECK_EQ(run_to_out(v, 0x10), 0x42);
+    run_to_halt(v);
+}
+
+static void the_system_fd_checks_its_arguments(void)
+{
+    int kvm = open("/dev/kvm", O_RDWR);
+
+    MUST(kvm >= 0);
+    CHECK_EQ(ioctl(kvm, KVM_GET_API_VERSION, 0), 12);
+    CHECK_ERRNO(ioctl(kvm, KVM_GET_API_VERSION, 1), EINVAL);
+    CHECK_ERRNO(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 1), EINVAL);
+    CHECK_ERRNO(ioctl(kvm, KVM_CREATE_VM, 0x7777), EINVAL);
+    CHECK_ERRNO(ioctl(kvm, KVM_GET_SUPPORTED_CPUID, BAD_POINTER), EFAULT);
+    CHECK_ERRNO(ioctl(kvm, KVM_GET_SUPPORTED_CPUID, KERNEL_POINTER), EFAULT);
+    CHECK(ioctl(kvm, _IO(KVMIO, 0xef), 0) < 0);
+    CHECK(ioctl(kvm, KVM_RUN, 0) < 0);
+    CHECK(ioctl(kvm, KVM_CREATE_VCPU, 0) < 0);
+    CHECK_EQ(ioctl(kvm, KVM_CHECK_EXTENSION, 0xffff), 0);
+    CHECK(ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_USER_MEMORY) > 0);
+    CHECK(ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT) > 0);
+    CHECK(ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS) >= 4);
+    CHECK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, kvm, 0) == MAP_FAILED);
+    close(kvm);
+}
+
+static void slots_check_their_arguments(void)
+{
+    struct vm v = vm_open(RAM);
+    uint8_t *more = anonymous(RAM);
+
+    CHECK_ERRNO(set_slot(v.vm, 1, RAM + 1, 0x1000, more, 0), EINVAL); /* gpa not aligned */
+    CHECK_ERRNO(set_slot(v.vm, 1, RAM, 0x1001, more, 0), EINVAL);     /* size not aligned */
+    CHECK_ERRNO(set_slot(v.vm, 1, RAM, 0x1000, more + 1, 0), EINVAL); /* host address not aligned */
+    CHECK_ERRNO(set_slot(v.vm, 1, RAM, 0x1000, more, 1u << 31), EINVAL);   /* unknown flag */
+    CHECK_ERRNO(set_slot(v.vm, 0x7fff0000, RAM, 0x1000, more, 0), EINVAL); /* no such slot */
+    CHECK_ERRNO(set_slot(v.vm, 1, RAM, 0x1000, KERNEL_POINTER, 0), EINVAL);
+    CHECK_ERRNO(set_slot(v.vm, 1, 0xfffffffffffff000, 0x2000, more, 0), EINVAL); /* wraps */
+    CHECK_ERRNO(set_slot(v.vm, 1, RAM - 0x1000, 0x2000, more, 0), EEXIST);       /* over slot 0 */
+    CHECK_ERRNO(set_slot(v.vm, 1, 0, RAM, more, 0), EEXIST);
+    CHECK_ERRNO(set_slot(v.vm, 2, RAM, 0, NULL, 0), EINVAL);      /* there is none to delete */
+    CHECK_ERRNO(set_slot(v.vm, 0, 0, RAM / 2, v.mem, 0), EINVAL); /* a slot's size is fixed */
+    CHECK_ERRNO(ioctl(v.vm, KVM_SET_USER_MEMORY_REGION, BAD_POINTER), EFAULT);
+    CHECK_ERRNO(ioctl(v.vm, KVM_SET_USER_MEMORY_REGION, KERNEL_POINTER), EFAULT);
+    CHECK_EQ(set_slot(v.vm, 1, RAM, RAM, more, 0), 0);
+    check_alive(&v);
+    vm_close(&v);
+    munmap(more, RAM);
+}
+
+static void vcpus_check_their_arguments(void)
+{
+    struct vm v = vm_open(RAM);
+
+    CHECK_ERRNO(ioctl(v.vm, KVM_CREATE_VCPU, 0), EEXIST);
+    CHECK_ERRNO(ioctl(v.vm, KVM_CREATE_VCPU, 100000), EINVAL);
+    CHECK_ERRNO(ioctl(v.vcpu, KVM_GET_REGS, BAD_POINTER), EFAULT);
+    CHECK_ERRNO(ioctl(v.vcpu, KVM_SET_REGS, BAD_POINTER), EFAULT);
+    CHECK_ERRNO(ioctl(v.vcpu, KVM_GET_SREGS, KERNEL_POINTER), EFAULT);
+    CHECK_ERRNO(ioctl(v.vcpu, KVM_SET_SREGS, KERNEL_POINTER), EFAULT);
+    CHECK_ERRNO(ioctl(v.vcpu, KVM_SET_CPUID2, BAD_POINTER), EFAULT);
+    CHECK_ERRNO(ioctl(v.vcpu, KVM_RUN, 1), EINVAL);
+    CHECK(ioctl(v.vcpu, KVM_CREATE_VM, 0) < 0);
+    CHECK(ioctl(v.vcpu, KVM_SET_USER_MEMORY_REGION, &v) < 0);
+    CHECK(ioctl(v.vm, KVM_RUN, 0) < 0);
+    CHECK(ioctl(v.vm, KVM_GET_REGS, &v) < 0);
+    CHECK(ioctl(v.vcpu, _IO(KVMIO, 0xef), 0) < 0);
+    CHECK(ioctl(v.vm, _IO(KVMIO, 0xef), 0) < 0);
+    CHECK_ERRNO(ioctl(0x7fff, KVM_RUN, 0), EBADF);
+    CHECK(read(v.vcpu, &v.kvm, 0) <= 0);
+    check_alive(&v);
+    vm_close(&v);
+}
+
+static void wild_special_registers_are_refused_or_harmless(void)
+{
+    struct vm v = vm_open(RAM);
+
+    start_64(&v);
+    struct kvm_sregs good = get_sregs(&v), bad = good;
+    bad.cr4 = 1ull << 40;
+    CHECK_ERRNO(ioctl(v.vcpu, KVM_SET_SREGS, &bad), EINVAL);
+    bad = good;
+    bad.efer = 0x500;
+    bad.cr4 = 0; /* long mode without PAE */
+    CHECK_ERRNO(ioctl(v.vcpu, KVM_SET_SREGS, &bad), EINVAL);
+    memset(&bad, 0xff, sizeof(bad));
+    CHECK_ERRNO(ioctl(v.vcpu, KVM_SET_SREGS, &bad), EINVAL);
+    set_sregs(&v, good);
+    struct kvm_regs wild;
+    memset(&wild, 0xff, sizeof(wild));
+    set_regs(&v, wild); /* it is the guest's problem */
+    ioctl(v.vcpu, KVM_RUN, 0);
+    vm_close(&v);
+    v = vm_open(RAM);
+    check_alive(&v);
+    vm_close(&v);
+}
+
+static void a_hostile_kvm_run_page_is_harmless(void)
+{
+    struct vm v = vm_open(RAM);
+
+    LOAD(&v, ok_guest);
+    start_64(&v);
+    for (int i = 0; i < 3; i++) {
+        memset(v.run, 0xff, sizeof(*v.run));
+        v.run->immediate_exit = 0;
+        v.run->request_interrupt_window = 0;
+        ioctl(v.vcpu, KVM_RUN, 0);
+        v.run->io.count = 0x7fffffff; /* between the exit and its completion */
+        v.run->io.size = 77;
+        v.run->io.data_offset = 0x123456789abcdef;
+    }
+    vm_close(&v);
+    v = vm_open(RAM);
+    check_alive(&v);
+    vm_close(&v);
+}
+
+static void a_forked_child_cannot_run_the_parents_vm(void)
+{
+    struct vm v = vm_open(RAM);
+    int status;
+
+    LOAD(&v, ok_guest);
+    start_64(&v);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(ioctl(v.vcpu, KVM_RUN, 0) == -1 && errno == EIO ? 0 : 1);
+    MUST(child > 0 && waitpid(child, &status, 0) == child);
+    CHECK_EQ(status, 0);
+    check_alive(&v);
+    vm_close(&v);
+}
+
+static void descriptors_may_be_closed_in_any_order(void)
+{
+    for (int order = 0; order < 3; order++) {
+        struct vm v = vm_open(RAM);
+        close(order == 0 ? v.vm : v.kvm);
+        if (order == 2)
+            close(v.vm);
+        check_alive(&v); /* a vCPU keeps its VM */
+        close(v.vcpu);
+        v.run->immediate_exit = 0; /* and the mapping keeps its page */
+        munmap(v.run, 4096);
+        if (order != 2)
+            close(order == 0 ? v.kvm : v.vm);
+        munmap(v.mem, v.size);
+    }
+}
+
+static void many_vms_come_and_go(void)
+{
+    for (int i = 0; i < 40; i++) {
+        struct vm v = vm_open(RAM);
+        check_alive(&v);
+        vm_close(&v);
+    }
+}
+
+int main(void)
+{
+    RUN(the_system_fd_checks_its_arguments);
+    RUN(slots_check_their_arguments);
+    RUN(vcpus_check_their_arguments);
+    RUN(wild_special_registers_are_refused_or_harmless);
+    RUN(a_hostile_kvm_run_page_is_harmless);
+    RUN(a_forked_child_cannot_run_the_parents_vm);
+    RUN(descriptors_may_be_closed_in_any_order);
+    RUN(many_vms_come_and_go);
+    CHECK_DONE();
+}
