@@ -69,7 +69,7 @@ $(SYS_NAMES): /usr/include/x86_64-linux-gnu/asm/unistd_64.h
 	$(V)mkdir -p $(@D)
 	$(V){ echo '#include <asm/unistd.h>'; sed -n 's/^#define __NR_\([a-z0-9_]*\).*/#define SYS_\1 __NR_\1/p' $<; } >$@
 
-# ---- user programs: user/NAME/ and user/NAME.c are /bin/NAME, tests/guest/NAME.c is /test/NAME --
+# ---- user programs: user/NAME/ and user/NAME.c are /bin/NAME, tests/guest/NAME.c is /test/NAME, tests/bench/NAME.c /bench/NAME
 CFLAGS_USER := -std=gnu17 -O2 -g -nostdinc -fno-pic -fno-pie -fcf-protection=none -ffunction-sections -fdata-sections -MMD -MP \
     $(CFLAGS_WARN) -Wno-missing-prototypes -D_GNU_SOURCE= -I. -isystem libc/include -isystem libc/newlib -isystem $(BUILD)/libc \
     -isystem $(NEWLIB)/include -isystem $(shell $(CC) -print-file-name=include) -isystem $(BUILD)/uapi -isystem $(BUILD)/hostlib
@@ -92,6 +92,7 @@ LIBC_CRT0 := $(filter %/crt0.S.o %/crt0.c.o,$(LIBC_OBJ))
 LIBC_A    := $(BUILD)/u/libviv.a
 
 USER_NAMES := $(sort $(patsubst user/%/,%,$(dir $(wildcard user/*/*.c))) $(patsubst user/%.c,%,$(wildcard user/*.c)))
+BENCH_NAMES := $(sort $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c)))
 TEST_NAMES := $(sort $(patsubst tests/guest/%.c,%,$(wildcard tests/guest/*.c)))
 user_src = $(sort $(shell find user/$(1) -name '*.[cS]' 2>/dev/null)) $(wildcard user/$(1).c)
 user_place = $(if $(filter init,$(1)),sbin,bin)/$(1)
@@ -99,9 +100,9 @@ user_place = $(if $(filter init,$(1)),sbin,bin)/$(1)
 LIBS_ctr := $(HOSTLIB)/libz.a $(HOSTLIB)/libmd.a
 
 USER_PROGRAMS := $(USER_NAMES:%=$(BUILD)/bin/%)
-TEST_PROGRAMS := $(TEST_NAMES:%=$(BUILD)/test/%)
+TEST_PROGRAMS := $(TEST_NAMES:%=$(BUILD)/test/%) $(BENCH_NAMES:%=$(BUILD)/bench/%)
 USER_OBJ := $(foreach n,$(USER_NAMES),$(patsubst %,$(BUILD)/u/%.o,$(call user_src,$(n))))
-TEST_OBJ := $(TEST_NAMES:%=$(BUILD)/u/tests/guest/%.c.o)
+TEST_OBJ := $(TEST_NAMES:%=$(BUILD)/u/tests/guest/%.c.o) $(BENCH_NAMES:%=$(BUILD)/u/tests/bench/%.c.o)
 
 user: $(USER_PROGRAMS) $(TEST_PROGRAMS)
 $(LIBC_OBJ) $(USER_OBJ) $(TEST_OBJ): | $(UAPI) $(NEWLIB_MADE) $(SYS_NAMES) $(HOSTLIB_MADE)
@@ -130,6 +131,7 @@ $(1): $(2) $(LIBC_CRT0) $(LIBC_A)
 endef
 $(foreach n,$(USER_NAMES),$(eval $(call link_program,$(BUILD)/bin/$(n),$(patsubst %,$(BUILD)/u/%.o,$(call user_src,$(n))),$(LIBS_$(n)))))
 $(foreach n,$(TEST_NAMES),$(eval $(call link_program,$(BUILD)/test/$(n),$(BUILD)/u/tests/guest/$(n).c.o)))
+$(foreach n,$(BENCH_NAMES),$(eval $(call link_program,$(BUILD)/bench/$(n),$(BUILD)/u/tests/bench/$(n).c.o)))
 
 # ---- guest kernels: tests/guests/NAME.c is /lib/guests/NAME, on the small floor in tests/guests/lib ----
 GUEST_NAMES := $(sort $(patsubst tests/guests/%.c,%,$(wildcard tests/guests/*.c)))
@@ -162,9 +164,10 @@ ROOT_DIRS := proc sys dev tmp run root lib/images lib/guests test var
 ROOT_ITEMS = $(ROOT_DIRS:%=%/) bin/busybox=$(BUSYBOX) @$(BUSYBOX) etc=tools/rootfs/etc \
     $(foreach n,$(USER_NAMES),$(call user_place,$(n))=$(BUILD)/strip/bin/$(n)) \
     $(foreach n,$(TEST_NAMES),test/$(n)=$(BUILD)/strip/test/$(n)) \
+    $(foreach n,$(BENCH_NAMES),bench/$(n)=$(BUILD)/strip/bench/$(n)) \
     $(foreach f,$(TEST_SCRIPTS),test/$(notdir $(f))=$(f)) \
     $(foreach g,$(notdir $(GUESTS)),lib/guests/$(g)=$(BUILD)/guests/$(g)) lib/images/busybox=$(BUILD)/images/busybox
-STRIPPED := $(USER_NAMES:%=$(BUILD)/strip/bin/%) $(TEST_NAMES:%=$(BUILD)/strip/test/%)
+STRIPPED := $(USER_NAMES:%=$(BUILD)/strip/bin/%) $(TEST_NAMES:%=$(BUILD)/strip/test/%) $(BENCH_NAMES:%=$(BUILD)/strip/bench/%)
 
 $(BUILD)/strip/%: $(BUILD)/%
 	@mkdir -p $(@D)

@@ -9,6 +9,8 @@ HELP = """Vivarium: processes, containers and virtual machines in one small kern
   ./viv run [--fast]     install what is missing, build, and boot to a shell in QEMU; --fast skips GRUB
   ./viv exec ... -- CMD  run one command inside and print exactly its output (./viv exec --help)
   ./viv test [PATTERN]   check the source, run all tests on both backends (./viv test --help)
+  ./viv demo             one computation as a process, in a container and in a virtual machine, compared
+  ./viv bench            what things cost, in instructions, beside Linux's figures
   ./viv gdb              GDB with symbols on the running kernel, or on a fresh one stopped at its start
   ./viv lab start N DIR  make the starter of lab N in DIR
   ./viv grade N DIR      grade lab N from the files in DIR (./viv grade --help)
@@ -73,6 +75,18 @@ def cmd_test(argv):
     return test.main(argv)
 
 
+def cmd_demo(argv):
+    parser = argparse.ArgumentParser(prog="viv demo")
+    parser.add_argument("--backend", choices=["svm", "vmx"], default="svm", help="svm: QEMU; vmx: Bochs")
+    options = parser.parse_args(argv)
+    return cmd_exec(["--backend", options.backend, "--cpus", "2", "--", "/bin/demo"])
+
+
+def cmd_bench(argv):
+    from . import bench
+    return bench.main(argv)
+
+
 def cmd_lab(argv):
     from . import lab
     return lab.main(argv)
@@ -102,6 +116,7 @@ def cmd_help(_):
 
 
 COMMANDS = {"run": cmd_run, "exec": cmd_exec, "test": cmd_test, "gdb": cmd_gdb,
+            "demo": cmd_demo, "bench": cmd_bench,
             "lab": cmd_lab, "grade": cmd_grade, "build": cmd_build, "setup": cmd_setup,
             "clean": cmd_clean, "help": cmd_help, "--help": cmd_help, "-h": cmd_help}
 

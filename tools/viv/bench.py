@@ -1,0 +1,56 @@
+"""`./viv bench`: what things cost, in instructions counted by the emulator, the same on every machine.
+
+Under -icount shift=0 QEMU's cycle counter counts instructions; Bochs' always does. String instructions are slow under
+TCG (each step counts), so the CPU is given without the fast ones: figures are about paths, not about clearing pages.
+"""
+import argparse
+import re
+
+from . import build, exec as run, say, setup
+
+# Linux 6.1 in the same emulators, for comparison: (svm, vmx).
+LINUX = {
+    "null system call (getppid)": (337, None),
+    "page fault, anonymous memory": (8170, None),
+    "page fault, copy on write": (21000, None),
+    "pipe round trip (two switches)": (11700, None),
+    "fork, exit, wait": (280000, None),
+    "fork, exec, wait": (791000, None),
+    "CPUID exit, handled in the kernel": (2361, 961),
+    "port I/O exit to user space and back": (2822, 3203),
+    "create a VM and a vCPU": (7670000, None),
+    "container, start to first instruction": (25000000, None),
+}
+PROGRAMS = ("calls", "exits", "container")
+
+
+def figures(backend):
+    """Yields (what, value) for one backend; programs that fail say so."""
+    options = {"backend": backend, "limit": 300}
+    if backend == "svm":
+        options.update(icount=0, cpu="max,-erms,-fsrm")
+    for name in PROGRAMS:
+        result = run.run(["/bench/" + name], **options)
+        if name == PROGRAMS[0]:
+            ran = re.search(r"\[ *(\d+)\.(\d+)\] viv: running", result.log)
+            if ran:
+                yield "boot: kernel's start to the first program", int(ran.group(1) + ran.group(2).ljust(9, "0"))
+        for value, what in re.findall(r"^bench (\d+) (.*?)\r?$", result.text, re.M):
+            yield what, int(value)
+        if result.status != 0:
+            reason = result.text.strip().splitlines()[-1:] or [result.reason]
+            say.step("bench %s [%s]: status %s: %s" % (name, backend, result.status, reason[0]))
+
+
+def main(argv):
+    parser = argparse.ArgumentParser(prog="viv bench", description="Prints what things cost in instructions.")
+    parser.add_argument("--backend", choices=["svm", "vmx", "both"], default="svm")
+    options = parser.parse_args(argv)
+    setup.ensure(bochs=options.backend != "svm")
+    build.make("kernel", "root", quiet=True)
+    for backend in ("svm", "vmx") if options.backend == "both" else (options.backend,):
+        print("%-46s %14s %14s" % ("instructions [%s]" % backend, "Vivarium", "Linux 6.1"))
+        for what, value in figures(backend):
+            linux = LINUX.get(what, (None, None))[backend == "vmx"]
+            print("%-46s %14s %14s" % (what, format(value, ","), format(linux, ",") if linux else ""), flush=True)
+    return 0
