@@ -15,8 +15,8 @@
 #define LOW_MEMORY_END 0x100000UL // BIOS data, AP start-up code
 #define CACHE_SIZE 128
 
-static struct page *pages;
-static u64 page_count; // entries in pages
+struct page *frame_array;
+u64 frame_array_size; // entries
 static struct list free_lists[FRAME_MAX_ORDER + 1];
 static struct page *cache[CACHE_SIZE]; // free frames, each with refs 0 and not PAGE_FREE
 static unsigned cached;
@@ -25,17 +25,6 @@ static struct page *zeros;
 
 bool (*oom_kill_hook)(struct cgroup *over);
 struct cgroup *(*oom_current_cgroup)(void);
-
-struct page *phys_to_page(paddr_t pa)
-{
-    u64 n = pa >> PAGE_SHIFT;
-    return n < page_count && pages[n].flags & PAGE_RAM ? &pages[n] : NULL;
-}
-
-paddr_t page_to_phys(const struct page *p)
-{
-    return (u64)(p - pages) << PAGE_SHIFT;
-}
 
 struct page *zero_page(void)
 {
@@ -55,19 +44,19 @@ u64 frame_free_count(void)
 // Puts a block into its free list, merged with its buddies as far as they are free.
 static void block_insert(struct page *p, unsigned order)
 {
-    u64 n = p - pages;
+    u64 n = p - frame_array;
     for (; order < FRAME_MAX_ORDER; order++) {
         u64 buddy = n ^ BIT(order);
-        if (buddy >= page_count)
+        if (buddy >= frame_array_size)
             break;
-        struct page *b = &pages[buddy];
+        struct page *b = &frame_array[buddy];
         if (!(b->flags & PAGE_FREE) || b->order != order)
             break;
         list_remove(&b->free_link);
         b->flags &= ~PAGE_FREE;
         n &= ~BIT(order);
     }
-    p = &pages[n];
+    p = &frame_array[n];
     p->order = order;
     p->flags |= PAGE_FREE;
     list_push(&free_lists[order], &p->free_link);
@@ -180,12 +169,12 @@ void frame_release_range(paddr_t start, paddr_t end)
         while (order < FRAME_MAX_ORDER && !(n & BIT(order)) && n + BIT(order + 1) <= last)
             order++;
         for (u64 i = n; i < n + BIT(order); i++) {
-            assert(i < page_count && !(pages[i].flags & PAGE_RAM));
-            pages[i].flags = PAGE_RAM;
+            assert(i < frame_array_size && !(frame_array[i].flags & PAGE_RAM));
+            frame_array[i].flags = PAGE_RAM;
         }
         total_frames += BIT(order);
         free_frames += BIT(order);
-        block_insert(&pages[n], order);
+        block_insert(&frame_array[n], order);
         n += BIT(order);
     }
 }
@@ -247,11 +236,11 @@ void frame_init(void)
     for (unsigned i = 0; i <= FRAME_MAX_ORDER; i++)
         list_init(&free_lists[i]);
     assert(boot_info.ram_count > 0);
-    page_count = boot_info.ram[boot_info.ram_count - 1].end >> PAGE_SHIFT;
-    size_t size = ALIGN_UP(page_count * sizeof(struct page), PAGE_SIZE);
+    frame_array_size = boot_info.ram[boot_info.ram_count - 1].end >> PAGE_SHIFT;
+    size_t size = ALIGN_UP(frame_array_size * sizeof(struct page), PAGE_SIZE);
     paddr_t array = place_array(size, used, n);
-    pages = phys_to_virt(array);
-    memset(pages, 0, size);
+    frame_array = phys_to_virt(array);
+    memset(frame_array, 0, size);
     used[n++] = (struct boot_range){array, array + size};
     for (unsigned r = 0; r < boot_info.ram_count; r++) {
         paddr_t start = boot_info.ram[r].start;

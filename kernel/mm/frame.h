@@ -53,8 +53,19 @@ static inline struct page *page_get(struct page *p)
 // Drops a reference; with the last one the block is uncharged and free.
 void page_put(struct page *p);
 
-struct page *phys_to_page(paddr_t pa); // NULL if pa is not RAM known to the allocator
-paddr_t page_to_phys(const struct page *p);
+extern struct page *frame_array; // by frame number
+extern u64 frame_array_size;
+
+// NULL if pa is not RAM known to the allocator.
+static inline struct page *phys_to_page(paddr_t pa)
+{
+    u64 n = pa >> PAGE_SHIFT;
+    return n < frame_array_size && frame_array[n].flags & PAGE_RAM ? &frame_array[n] : NULL;
+}
+static inline paddr_t page_to_phys(const struct page *p)
+{
+    return (u64)(p - frame_array) << PAGE_SHIFT;
+}
 static inline void *page_to_virt(const struct page *p)
 {
     return phys_to_virt(page_to_phys(p));
