@@ -183,6 +183,14 @@ int cgroup_charge_pids(struct cgroup *cg, u64 n)
     return 0;
 }
 
+void cgroup_force_charge_pids(struct cgroup *cg, u64 n)
+{
+    for (struct cgroup *c = cg; c; c = c->parent) {
+        c->pids.current += n;
+        c->pids.peak = max(c->pids.peak, c->pids.current);
+    }
+}
+
 void cgroup_uncharge_pids(struct cgroup *cg, u64 n)
 {
     for (struct cgroup *c = cg; c; c = c->parent) {

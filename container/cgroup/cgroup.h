@@ -68,6 +68,8 @@ void cgroup_count_oom(struct cgroup *cg);
 void cgroup_count_oom_kill(struct cgroup *cg);
 // Charges n tasks up the tree, or none: -EAGAIN and pids.events max counted.
 int cgroup_charge_pids(struct cgroup *cg, u64 n);
+// As cgroup_charge_pids, past any limit: for moving tasks, which cgroup v2 never refuses.
+void cgroup_force_charge_pids(struct cgroup *cg, u64 n);
 void cgroup_uncharge_pids(struct cgroup *cg, u64 n);
 // Adds CPU time up the tree. Returns true if cg or an ancestor is now throttled (quota used up in its period).
 bool cgroup_charge_cpu(struct cgroup *cg, u64 now_ns, u64 delta_ns, bool user);

@@ -20,6 +20,10 @@ struct cred { // copy-on-write: never changed once shared
 struct cred *cred_get(struct cred *c);
 void cred_put(struct cred *c);
 struct cred *cred_copy(const struct cred *c); // refs 1; NULL without memory
+// What clone and unshare with CLONE_NEWUSER give: a copy in a new user namespace, with all capabilities there. ERR_PTR.
+struct cred *cred_in_new_user_ns(const struct cred *old);
+// Puts c, a copy of the caller's own, into ns with all capabilities there; takes over a reference to ns.
+void cred_enter_user_ns(struct cred *c, struct user_ns *ns);
 // True if the current task has `cap` (CAP_*) in namespace ns (capable() / ns_capable()).
 bool capable(int cap);
 bool ns_capable(const struct user_ns *ns, int cap);

@@ -1,6 +1,7 @@
 // Signals: signal(7), sigaction(2). Generation, masks, delivery on the way back to user mode, and the frame of rt_sigreturn.
 #pragma once
 #include <asm/siginfo.h>
+#include <asm/signal.h>
 #include "kernel/lib/list.h"
 #include "kernel/lib/types.h"
 
@@ -14,7 +15,12 @@ struct trapframe;
 
 struct sigqueue { // standard signals once each, real-time signals queued
     u64 set;
-    struct list infos; // of struct sigqueue_entry
+    struct list infos; // of struct sigqueue_entry; a signal without an entry has lost its siginfo
+};
+
+struct sigqueue_entry {
+    struct list link;
+    siginfo_t info;
 };
 
 struct ksigaction { // the kernel's struct sigaction
@@ -30,6 +36,7 @@ struct sighand {
 int signal_send_task(struct task *t, int sig, const siginfo_t *info);
 int signal_send_process(struct process *p, int sig, const siginfo_t *info);
 int signal_send_group(struct process_group *g, int sig, const siginfo_t *info);
+// True if current may send sig to target: kill(2).
 bool signal_may_send(struct process *target, int sig);
 // A fault of the current task: delivered even if blocked or ignored (then it kills).
 void signal_force(int sig, int code, u64 addr);
@@ -40,3 +47,13 @@ bool fatal_signal_pending(void);
 void signal_recalc(struct task *t);
 // Sets a temporary mask for the length of this system call (ppoll, pselect6, epoll_pwait, rt_sigsuspend, KVM_RUN).
 void signal_set_temporary_mask(u64 mask);
+// Sets current's mask (SIGKILL and SIGSTOP stay out of it).
+void signal_set_blocked(u64 mask);
+// Takes the next signal of `mask` that waits for current, the thread's own first: its number, 0 if there is none.
+int signal_dequeue(u64 mask, siginfo_t *info);
+// True if sig would be thrown away now for p: ignored by action or by default.
+bool signal_ignored(const struct process *p, int sig);
+
+// The tty's: SIGTTIN or SIGTTOU to current's group when it is in the background. -ERESTARTSYS to be returned by the read or write, or
+// -EIO where the signal is ignored, blocked, or the group is orphaned.
+int signal_background(int sig);

@@ -38,14 +38,14 @@ struct task {
     bool killable;           // SIGKILL ends this uninterruptible sleep
     bool woken;              // an entry of its wait queues was woken since the sleep began
     bool exiting;            // in task_exit
+    bool must_exit;          // exec by another thread of the process ends this one
     u32 refs;                // the task list and the CPU that it runs on, and who keeps it over a sleep
     u32 cpu;                 // where it runs or ran last
     u64 affinity;            // sched_setaffinity mask
     int nice;
     u64 vruntime, exec_start_ns;
     u64 utime_ns, stime_ns, last_stamp_ns;
-    u64 kernel_tsc;          // TSC at the last entry to the kernel, 0 in user mode
-    u64 system_tsc;          // TSC ticks in the kernel since last_stamp_ns
+    u64 system_tsc;          // TSC ticks spent in the kernel since last_stamp_ns
     struct list rq_link;
     struct wait_queue *sleeping_on;
     u64 nvcsw, nivcsw;
@@ -64,6 +64,8 @@ struct task {
     struct list thread_link; // in process->threads
     struct list all_link;    // in all_tasks
     bool kernel_thread;
+    void (*kthread_fn)(void *);
+    void *kthread_arg;
 
     // What it uses; each may be shared (CLONE_*), each may be NULL for kernel threads.
     struct aspace *aspace;
@@ -87,7 +89,7 @@ struct task {
     u64 trap_nr, trap_error, trap_addr; // the last exception, for the signal frame
 
     // clone's user pointers.
-    int __user *clear_child_tid;
+    int __user *set_child_tid, *clear_child_tid;
     void __user *robust_list;
     struct completion *vfork_done; // its vfork parent waits on it
     int exit_code;              // wait status of this thread's end
@@ -172,7 +174,7 @@ struct clone_args_k {
     int __user *parent_tid;
     int __user *child_tid;
     u64 tls;
-    struct cgroup *cgroup;  // CLONE_INTO_CGROUP, or NULL
+    struct cgroup *cgroup;  // CLONE_INTO_CGROUP, or NULL: the parent's
 };
 long task_clone(const struct clone_args_k *args);
 
@@ -185,8 +187,9 @@ void __noreturn process_exit(int wait_status);    // exit_group: all threads
 
 // exec's part in the life of a task. exec_kill_threads ends all other threads of the current process and makes current its
 // leader; 0, or -EAGAIN when current is to die itself. Sleeps. exec_done: signal handlers go back to default, vfork's parent goes
-// on, close-on-exec descriptors close, the name is set.
+// on, close-on-exec descriptors close, FPU and FS base are reset, the name is set.
 int exec_kill_threads(void);
+int exec_unshare_signals(void); // signal handlers of its own (CLONE_SIGHAND): 0 or -ENOMEM; before the point of no return
 void exec_done(const char *comm);
 
 // A reference on a task keeps the structure (not the task alive) over a sleep.

@@ -32,6 +32,7 @@ struct percpu {
     struct task *idle;
     struct runqueue *rq;
     struct task *fpu_owner;   // reserved for lazy schemes; eager today
+    u64 entry_tsc;            // TSC at the last entry from user mode, 0 while in user mode: how system time is told from user time
     u64 idle_ns;              // time spent idle, for /proc/stat
     void *hv;                 // the hypervisor's per-CPU state
     struct tss tss __aligned(16);

@@ -1,0 +1,415 @@
+// The scheduler. Runnable tasks wait in one queue ordered by virtual runtime: CPU time divided by
+// the task's weight. A CPU that needs work takes the first that may run on it. A running task keeps
+// its CPU until its slice ends and somebody is behind it in virtual time, until a waking task is
+// far behind it, or until it sleeps.
+//
+// All under the kernel lock. The lock belongs to the CPU, so it passes through context_switch with
+// the CPU.
+
+#include "kernel/task/sched.h"
+#include "container/cgroup/cgroup.h"
+#include "kernel/mm/aspace.h"
+#include "kernel/task/itimer.h"
+#include "kernel/task/sched_internal.h"
+#include "kernel/task/task.h"
+#include "kernel/x86/clock.h"
+#include "kernel/x86/cpu.h"
+#include "kernel/x86/klock.h"
+#include "kernel/x86/log.h"
+#include "kernel/x86/percpu.h"
+
+#define SLICE_NS (4 * NSEC_PER_MSEC)
+#define WAKE_PREEMPT_NS NSEC_PER_MSEC         // a waking task must be this far behind to preempt
+#define SLEEPER_CREDIT_NS (3 * NSEC_PER_MSEC) // what a long sleep is worth at most
+#define MIN_DEADLINE_NS (10 * NSEC_PER_USEC)  // the timer is not set closer than this
+#define WEIGHT_UNIT 1024
+
+static struct list queue = LIST_INIT(queue); // by vruntime
+static u32 queued;
+static u64 min_vruntime; // never goes back
+static struct task *switched_from[MAX_CPUS];
+static u64 armed_ns[MAX_CPUS]; // when the CPU's timer fires, UINT64_MAX: never
+
+// ---- time ---------------------------------------------------------------------------------------
+
+// 1.25 times as much for each step of nice: sched(7).
+static u32 nice_weight(int nice)
+{
+    static u32 weights[40];
+
+    if (!weights[20]) {
+        u64 up = WEIGHT_UNIT << 10, down = WEIGHT_UNIT << 10;
+        for (int i = 0; i <= 20; i++, up += up / 4, down -= down / 5) {
+            weights[20 - i] = up >> 10;
+            if (i < 20)
+                weights[20 + i] = down >> 10;
+        }
+    }
+    return weights[nice + 20];
+}
+
+static u64 weighted(const struct task *t, u64 delta_ns)
+{
+    u64 weight = nice_weight(t->nice);
+
+    if (t->cgroup && t->cgroup != &cgroup_root)
+        weight = weight * cgroup_effective_weight(t->cgroup) / WEIGHT_UNIT;
+    return delta_ns * WEIGHT_UNIT / max(weight, 1UL);
+}
+
+// Charges `user` and `system` nanoseconds to t and its cgroup.
+static void charge(struct task *t, u64 now, u64 user, u64 system)
+{
+    t->utime_ns += user;
+    t->stime_ns += system;
+    t->vruntime += weighted(t, user + system);
+    u64 least = t->vruntime;
+    if (!list_empty(&queue))
+        least = min(least, list_first(&queue, struct task, rq_link)->vruntime);
+    min_vruntime = max(min_vruntime, least);
+    if (t->cgroup && user)
+        cgroup_charge_cpu(t->cgroup, now, user, true);
+    if (t->cgroup && system)
+        cgroup_charge_cpu(t->cgroup, now, system, false);
+    itimer_charge(t, user, system);
+}
+
+// Time since the last stamp: what the TSC marks at entry and exit say was the kernel's, the rest
+// the user's.
+void sched_account_now(void)
+{
+    struct percpu *cpu = this_cpu();
+    struct task *t = cpu->current;
+    u64 now = clock_ns(), tsc = rdtsc(), delta = now - t->last_stamp_ns;
+
+    t->last_stamp_ns = now;
+    if (t == cpu->idle) {
+        cpu->idle_ns += delta;
+        return;
+    }
+    if (cpu->entry_tsc) {
+        t->system_tsc += tsc - cpu->entry_tsc;
+        cpu->entry_tsc = tsc;
+    }
+    u64 system = t->kernel_thread ? delta : t->system_tsc * 1000000 / clock_tsc_khz();
+    t->system_tsc = 0;
+    system = min(system, delta);
+    charge(t, now, delta - system, system);
+}
+
+void account_time(bool user)
+{
+    struct task *t = current();
+    u64 now = clock_ns(), delta = now - t->last_stamp_ns;
+
+    t->last_stamp_ns = now;
+    t->system_tsc = 0;
+    this_cpu()->entry_tsc = rdtsc();
+    charge(t, now, user ? delta : 0, user ? 0 : delta);
+}
+
+void sched_program_deadline(u64 ns)
+{
+    u32 id = this_cpu()->id;
+
+    if (ns >= armed_ns[id])
+        return;
+    armed_ns[id] = ns;
+    clock_set_deadline(ns);
+}
+
+// For t, which runs now: the end of its slice, or of its cgroup's quota.
+static void arm_slice(struct task *t, u64 now)
+{
+    u64 left = SLICE_NS;
+
+    if (t != this_cpu()->idle) {
+        if (t->cgroup && t->cgroup != &cgroup_root)
+            left = min(left, cgroup_cpu_left(t->cgroup, now));
+        sched_program_deadline(now + max(left, MIN_DEADLINE_NS));
+    }
+    sched_program_deadline(timer_next_deadline());
+}
+
+void timer_tick(void)
+{
+    struct percpu *cpu = this_cpu();
+    u64 now = clock_ns();
+
+    armed_ns[cpu->id] = UINT64_MAX;
+    sched_account_now();
+    timer_run_expired(now);
+    struct task *t = current();
+    if (t != cpu->idle) {
+        bool behind =
+            !list_empty(&queue) && list_first(&queue, struct task, rq_link)->vruntime < t->vruntime;
+        if (behind || !task_may_run(t, now))
+            cpu->need_resched = true;
+    }
+    arm_slice(t, now);
+}
+
+// ---- the queue ----------------------------------------------------------------------------------
+
+static bool allowed(const struct task *t, const struct percpu *cpu)
+{
+    return t->affinity & BIT(cpu->id);
+}
+
+static void queue_insert(struct task *t)
+{
+    struct list *pos = queue.prev;
+
+    while (pos != &queue && list_entry(pos, struct task, rq_link)->vruntime > t->vruntime)
+        pos = pos->prev;
+    list_insert_between(&t->rq_link, pos, pos->next);
+    t->on_rq = true;
+    queued++;
+}
+
+static void queue_remove(struct task *t)
+{
+    list_remove(&t->rq_link);
+    t->on_rq = false;
+    queued--;
+}
+
+static void resched_cpu(struct percpu *cpu)
+{
+    cpu->need_resched = true;
+    if (cpu != this_cpu())
+        ipi_send(cpu->id, VEC_RESCHED);
+}
+
+static bool is_idle(const struct percpu *cpu)
+{
+    return cpu->online && cpu->idle && cpu->current == cpu->idle && !cpu->need_resched;
+}
+
+// Finds somebody to run t soon: an idle CPU, its last one first; else the CPU whose task is
+// furthest ahead, if far enough.
+static void find_cpu_for(struct task *t)
+{
+    struct percpu *worst = NULL, *last = &percpu_data[t->cpu];
+    u64 now = clock_ns(), most = t->vruntime + WAKE_PREEMPT_NS;
+
+    if (is_idle(last) && allowed(t, last)) {
+        resched_cpu(last);
+        return;
+    }
+    for_each_cpu (cpu) {
+        struct task *running = cpu->current;
+        if (!cpu->online || !cpu->idle || !allowed(t, cpu))
+            continue;
+        if (is_idle(cpu)) {
+            resched_cpu(cpu);
+            return;
+        }
+        if (running == cpu->idle || cpu->need_resched)
+            continue;
+        u64 reached = running->vruntime + weighted(running, now - running->last_stamp_ns);
+        if (reached > most) {
+            most = reached;
+            worst = cpu;
+        }
+    }
+    if (worst)
+        resched_cpu(worst);
+}
+
+void sched_enqueue(struct task *t)
+{
+    if (!park_unless_may_run(t, clock_ns()))
+        return;
+    u64 floor = min_vruntime > SLEEPER_CREDIT_NS ? min_vruntime - SLEEPER_CREDIT_NS : 0;
+    if (t->vruntime < floor)
+        t->vruntime = floor;
+    queue_insert(t);
+    find_cpu_for(t);
+}
+
+void sched_wake(struct task *t)
+{
+    if (t->state == TASK_RUNNABLE || t->state == TASK_ZOMBIE)
+        return;
+    t->state = TASK_RUNNABLE;
+    if (!t->running)
+        sched_enqueue(t);
+}
+
+void sched_kick(struct task *t)
+{
+    if (t->parked)
+        sched_cgroup_changed(t);
+    else if (t->running && t != current())
+        resched_cpu(&percpu_data[t->cpu]);
+}
+
+u32 sched_runnable(void)
+{
+    u32 n = queued;
+
+    for_each_cpu (cpu)
+        n += cpu->online && cpu->idle && cpu->current != cpu->idle;
+    return n;
+}
+
+// ---- switching ----------------------------------------------------------------------------------
+
+static struct task *pick_next(struct percpu *cpu, u64 now)
+{
+    struct task *t, *tmp;
+
+    list_for_each_safe (t, tmp, &queue, rq_link) {
+        if (!allowed(t, cpu))
+            continue;
+        queue_remove(t);
+        if (park_unless_may_run(t, now))
+            return t;
+    }
+    return cpu->idle;
+}
+
+void sched_finish_switch(void)
+{
+    struct percpu *cpu = this_cpu();
+    struct task *prev = switched_from[cpu->id];
+
+    prev->running = false;
+    if (prev->state == TASK_ZOMBIE)
+        task_put(prev);
+    // Preempted, and another CPU has nothing to do.
+    else if (prev->on_rq && prev != cpu->idle)
+        find_cpu_for(prev);
+}
+
+// Loads what the CPU keeps for the task that runs: kernel stack, address space, FPU, FS and GS
+// bases.
+static void load_task(struct percpu *cpu, struct task *prev, struct task *next)
+{
+    if (prev->fpu && prev->state != TASK_ZOMBIE)
+        fpu_save(prev->fpu);
+    cpu->current = next;
+    if (next->kstack) {
+        cpu->kernel_rsp = (u64)next->kstack + KSTACK_SIZE;
+        cpu->tss.rsp[0] = cpu->kernel_rsp;
+    }
+    if (prev->aspace != next->aspace)
+        aspace_switch(prev->aspace, next->aspace);
+    if (next->fpu) {
+        fpu_restore(next->fpu);
+        wrmsr(MSR_FS_BASE, next->fs_base);
+        wrmsr(MSR_KERNEL_GS_BASE, next->gs_base);
+    }
+}
+
+static void switch_to(struct percpu *cpu, struct task *prev, struct task *next, u64 now)
+{
+    next->running = true;
+    next->cpu = cpu->id;
+    next->last_stamp_ns = now;
+    next->exec_start_ns = now;
+    cpu->entry_tsc = rdtsc();
+    load_task(cpu, prev, next);
+    switched_from[cpu->id] = prev;
+    context_switch(&prev->context, next->context);
+    sched_finish_switch();
+}
+
+void schedule(void)
+{
+    struct percpu *cpu = this_cpu();
+    struct task *prev = current();
+
+    sched_account_now();
+    u64 now = prev->last_stamp_ns;
+    cpu->need_resched = false;
+    if (prev != cpu->idle && prev->state == TASK_RUNNABLE && park_unless_may_run(prev, now))
+        queue_insert(prev);
+    struct task *next = pick_next(cpu, now);
+    arm_slice(next, now);
+    if (next == prev)
+        return;
+    if (prev->on_rq)
+        prev->nivcsw++;
+    else
+        prev->nvcsw++;
+    switch_to(cpu, prev, next, now);
+}
+
+void sched_yield_current(void)
+{
+    struct task *t = current(), *first;
+
+    sched_account_now();
+    if (!list_empty(&queue)) {
+        first = list_first(&queue, struct task, rq_link);
+        if (t->vruntime <= first->vruntime)
+            t->vruntime = first->vruntime + 1;
+    }
+    schedule();
+}
+
+void cond_resched(void)
+{
+    irq_window();
+    if (this_cpu()->need_resched && current() != this_cpu()->idle)
+        schedule();
+}
+
+bool resched_or_signal_pending(void)
+{
+    return this_cpu()->need_resched || signal_pending_current();
+}
+
+void sched_set_nice(struct task *t, int nice)
+{
+    t->nice = nice < -20 ? -20 : nice > 19 ? 19 : nice;
+}
+
+// ---- idle ---------------------------------------------------------------------------------------
+
+static struct task idle_tasks[MAX_CPUS];
+
+static void make_idle_task(struct percpu *cpu)
+{
+    struct task *t = &idle_tasks[cpu->id];
+
+    t->state = TASK_RUNNABLE;
+    t->running = true;
+    t->cpu = cpu->id;
+    t->affinity = BIT(cpu->id);
+    t->kernel_thread = true;
+    t->refs = 1;
+    list_init(&t->rq_link);
+    t->last_stamp_ns = clock_ns();
+    cpu->current = t;
+    armed_ns[cpu->id] = UINT64_MAX;
+}
+
+void sched_init(void)
+{
+    timer_init();
+    park_init();
+    make_idle_task(this_cpu());
+}
+
+void sched_start_cpu(void)
+{
+    struct percpu *cpu = this_cpu();
+
+    if (!klock_held())
+        klock_acquire();
+    if (cpu->current != &idle_tasks[cpu->id])
+        make_idle_task(cpu);
+    cpu->idle = cpu->current;
+    for (;;) {
+        schedule();
+        if (cpu->need_resched)
+            continue;
+        klock_release();
+        sti_hlt();
+        cli();
+        klock_acquire();
+    }
+}

@@ -1,0 +1,26 @@
+// What the scheduler's files share: the deadline clock, the parked tasks, the start of a new task.
+#pragma once
+#include "kernel/lib/types.h"
+
+struct task;
+
+// timer.c
+void timer_init(void);
+u64 timer_next_deadline(void); // of this CPU; UINT64_MAX: none
+void timer_run_expired(u64 now);
+
+// sched.c
+// Makes this CPU's timer fire at `ns` unless it is to fire earlier anyway.
+void sched_program_deadline(u64 ns);
+// Puts a runnable task that no CPU runs into the runqueue, or parks it.
+void sched_enqueue(struct task *t);
+// The first thing that a new task does: finishes the switch that brought it here.
+void sched_finish_switch(void);
+// Brings t's times up to now (current: from the clock, others: what their CPU has accounted).
+void sched_account_now(void);
+
+// park.c: tasks whose cgroup is throttled or frozen.
+void park_init(void);
+// True if t may run; else t, which is in no queue, is parked until it may.
+bool park_unless_may_run(struct task *t, u64 now);
+bool task_may_run(struct task *t, u64 now);
