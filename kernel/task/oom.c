@@ -1,8 +1,11 @@
-// The task floor's part in running out of memory: whose memory it is, and who dies for it.
+// What memory management asks of the task floor: whose memory it is, how a fault is told, and who
+// dies when memory runs out.
 
 #include "kernel/mm/oom.h"
 #include "container/cgroup/cgroup.h"
 #include "kernel/mm/aspace.h"
+#include "kernel/mm/hooks.h"
+#include "kernel/task/sched.h"
 #include "kernel/task/task_internal.h"
 #include "kernel/x86/log.h"
 
@@ -49,14 +52,34 @@ static bool kill_largest(struct cgroup *over)
     kprintf("out of memory%s%s: killed process %d (%s) with %lu KiB\n", over ? " in cgroup " : "",
             over ? over->name : "", pid_nr(victim->pid, &init_pid_ns), victim->leader->comm,
             process_aspace(victim)->resident * 4);
+    cgroup_count_oom_kill(victim->leader->cgroup);
     signal_send_process(victim, SIGKILL, &info);
     if (!victim->group_exit) // init of a pid namespace: the kernel's SIGKILL reaches it too
         return false;
     return true;
 }
 
+static struct aspace *current_aspace(void)
+{
+    return current()->aspace;
+}
+
+static void let_others_run(void)
+{
+    sched_yield_current();
+    cond_resched();
+}
+
+static const struct mm_task_ops mm_ops = {
+    .current_aspace = current_aspace,
+    .fault_signal = signal_force,
+    .dying = fatal_signal_pending,
+    .yield = let_others_run,
+};
+
 void oom_init(void)
 {
+    mm_task_ops = &mm_ops;
     oom_kill_hook = kill_largest;
     oom_current_cgroup = current_cgroup;
 }
