@@ -291,7 +291,7 @@ int process_move_cgroup(struct process *p, struct cgroup *cg)
     if (!p->thread_count)
         return -ESRCH;
     if (process_aspace(p))
-        process_aspace(p)->cgroup = cg;
+        aspace_set_cgroup(process_aspace(p), cg);
     list_for_each (t, &p->threads, thread_link) {
         if (t->cgroup == cg)
             continue;
