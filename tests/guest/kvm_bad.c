@@ -17,17 +17,17 @@ static void check_alive(struct vm *v)
     run_to_halt(v);
 }
 
-static void the_system_fd_checks_its_arguments(void)
+TEST(the_system_fd_checks_its_arguments)
 {
     int kvm = open("/dev/kvm", O_RDWR);
 
-    MUST(kvm >= 0);
+    CHECK(kvm >= 0);
     CHECK_EQ(ioctl(kvm, KVM_GET_API_VERSION, 0), 12);
-    CHECK_ERRNO(ioctl(kvm, KVM_GET_API_VERSION, 1), EINVAL);
-    CHECK_ERRNO(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 1), EINVAL);
-    CHECK_ERRNO(ioctl(kvm, KVM_CREATE_VM, 0x7777), EINVAL);
-    CHECK_ERRNO(ioctl(kvm, KVM_GET_SUPPORTED_CPUID, BAD_POINTER), EFAULT);
-    CHECK_ERRNO(ioctl(kvm, KVM_GET_SUPPORTED_CPUID, KERNEL_POINTER), EFAULT);
+    CHECK_ERR(ioctl(kvm, KVM_GET_API_VERSION, 1), EINVAL);
+    CHECK_ERR(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 1), EINVAL);
+    CHECK_ERR(ioctl(kvm, KVM_CREATE_VM, 0x7777), EINVAL);
+    CHECK_ERR(ioctl(kvm, KVM_GET_SUPPORTED_CPUID, BAD_POINTER), EFAULT);
+    CHECK_ERR(ioctl(kvm, KVM_GET_SUPPORTED_CPUID, KERNEL_POINTER), EFAULT);
     CHECK(ioctl(kvm, _IO(KVMIO, 0xef), 0) < 0);
     CHECK(ioctl(kvm, KVM_RUN, 0) < 0);
     CHECK(ioctl(kvm, KVM_CREATE_VCPU, 0) < 0);
@@ -39,68 +39,68 @@ static void the_system_fd_checks_its_arguments(void)
     close(kvm);
 }
 
-static void slots_check_their_arguments(void)
+TEST(slots_check_their_arguments)
 {
     struct vm v = vm_open(RAM);
     uint8_t *more = anonymous(RAM);
 
-    CHECK_ERRNO(set_slot(v.vm, 1, RAM + 1, 0x1000, more, 0), EINVAL); /* gpa not aligned */
-    CHECK_ERRNO(set_slot(v.vm, 1, RAM, 0x1001, more, 0), EINVAL);     /* size not aligned */
-    CHECK_ERRNO(set_slot(v.vm, 1, RAM, 0x1000, more + 1, 0), EINVAL); /* host address not aligned */
-    CHECK_ERRNO(set_slot(v.vm, 1, RAM, 0x1000, more, 1u << 31), EINVAL);   /* unknown flag */
-    CHECK_ERRNO(set_slot(v.vm, 0x7fff0000, RAM, 0x1000, more, 0), EINVAL); /* no such slot */
-    CHECK_ERRNO(set_slot(v.vm, 1, RAM, 0x1000, KERNEL_POINTER, 0), EINVAL);
-    CHECK_ERRNO(set_slot(v.vm, 1, 0xfffffffffffff000, 0x2000, more, 0), EINVAL); /* wraps */
-    CHECK_ERRNO(set_slot(v.vm, 1, RAM - 0x1000, 0x2000, more, 0), EEXIST);       /* over slot 0 */
-    CHECK_ERRNO(set_slot(v.vm, 1, 0, RAM, more, 0), EEXIST);
-    CHECK_ERRNO(set_slot(v.vm, 2, RAM, 0, NULL, 0), EINVAL);      /* there is none to delete */
-    CHECK_ERRNO(set_slot(v.vm, 0, 0, RAM / 2, v.mem, 0), EINVAL); /* a slot's size is fixed */
-    CHECK_ERRNO(ioctl(v.vm, KVM_SET_USER_MEMORY_REGION, BAD_POINTER), EFAULT);
-    CHECK_ERRNO(ioctl(v.vm, KVM_SET_USER_MEMORY_REGION, KERNEL_POINTER), EFAULT);
+    CHECK_ERR(set_slot(v.vm, 1, RAM + 1, 0x1000, more, 0), EINVAL); /* gpa not aligned */
+    CHECK_ERR(set_slot(v.vm, 1, RAM, 0x1001, more, 0), EINVAL);     /* size not aligned */
+    CHECK_ERR(set_slot(v.vm, 1, RAM, 0x1000, more + 1, 0), EINVAL); /* host address not aligned */
+    CHECK_ERR(set_slot(v.vm, 1, RAM, 0x1000, more, 1u << 31), EINVAL);   /* unknown flag */
+    CHECK_ERR(set_slot(v.vm, 0x7fff0000, RAM, 0x1000, more, 0), EINVAL); /* no such slot */
+    CHECK_ERR(set_slot(v.vm, 1, RAM, 0x1000, KERNEL_POINTER, 0), EINVAL);
+    CHECK_ERR(set_slot(v.vm, 1, 0xfffffffffffff000, 0x2000, more, 0), EINVAL); /* wraps */
+    CHECK_ERR(set_slot(v.vm, 1, RAM - 0x1000, 0x2000, more, 0), EEXIST);       /* over slot 0 */
+    CHECK_ERR(set_slot(v.vm, 1, 0, RAM, more, 0), EEXIST);
+    CHECK_ERR(set_slot(v.vm, 2, RAM, 0, NULL, 0), EINVAL);      /* there is none to delete */
+    CHECK_ERR(set_slot(v.vm, 0, 0, RAM / 2, v.mem, 0), EINVAL); /* a slot's size is fixed */
+    CHECK_ERR(ioctl(v.vm, KVM_SET_USER_MEMORY_REGION, BAD_POINTER), EFAULT);
+    CHECK_ERR(ioctl(v.vm, KVM_SET_USER_MEMORY_REGION, KERNEL_POINTER), EFAULT);
     CHECK_EQ(set_slot(v.vm, 1, RAM, RAM, more, 0), 0);
     check_alive(&v);
     vm_close(&v);
     munmap(more, RAM);
 }
 
-static void vcpus_check_their_arguments(void)
+TEST(vcpus_check_their_arguments)
 {
     struct vm v = vm_open(RAM);
 
-    CHECK_ERRNO(ioctl(v.vm, KVM_CREATE_VCPU, 0), EEXIST);
-    CHECK_ERRNO(ioctl(v.vm, KVM_CREATE_VCPU, 100000), EINVAL);
-    CHECK_ERRNO(ioctl(v.vcpu, KVM_GET_REGS, BAD_POINTER), EFAULT);
-    CHECK_ERRNO(ioctl(v.vcpu, KVM_SET_REGS, BAD_POINTER), EFAULT);
-    CHECK_ERRNO(ioctl(v.vcpu, KVM_GET_SREGS, KERNEL_POINTER), EFAULT);
-    CHECK_ERRNO(ioctl(v.vcpu, KVM_SET_SREGS, KERNEL_POINTER), EFAULT);
-    CHECK_ERRNO(ioctl(v.vcpu, KVM_SET_CPUID2, BAD_POINTER), EFAULT);
-    CHECK_ERRNO(ioctl(v.vcpu, KVM_RUN, 1), EINVAL);
+    CHECK_ERR(ioctl(v.vm, KVM_CREATE_VCPU, 0), EEXIST);
+    CHECK_ERR(ioctl(v.vm, KVM_CREATE_VCPU, 100000), EINVAL);
+    CHECK_ERR(ioctl(v.vcpu, KVM_GET_REGS, BAD_POINTER), EFAULT);
+    CHECK_ERR(ioctl(v.vcpu, KVM_SET_REGS, BAD_POINTER), EFAULT);
+    CHECK_ERR(ioctl(v.vcpu, KVM_GET_SREGS, KERNEL_POINTER), EFAULT);
+    CHECK_ERR(ioctl(v.vcpu, KVM_SET_SREGS, KERNEL_POINTER), EFAULT);
+    CHECK_ERR(ioctl(v.vcpu, KVM_SET_CPUID2, BAD_POINTER), EFAULT);
+    CHECK_ERR(ioctl(v.vcpu, KVM_RUN, 1), EINVAL);
     CHECK(ioctl(v.vcpu, KVM_CREATE_VM, 0) < 0);
     CHECK(ioctl(v.vcpu, KVM_SET_USER_MEMORY_REGION, &v) < 0);
     CHECK(ioctl(v.vm, KVM_RUN, 0) < 0);
     CHECK(ioctl(v.vm, KVM_GET_REGS, &v) < 0);
     CHECK(ioctl(v.vcpu, _IO(KVMIO, 0xef), 0) < 0);
     CHECK(ioctl(v.vm, _IO(KVMIO, 0xef), 0) < 0);
-    CHECK_ERRNO(ioctl(0x7fff, KVM_RUN, 0), EBADF);
+    CHECK_ERR(ioctl(0x7fff, KVM_RUN, 0), EBADF);
     CHECK(read(v.vcpu, &v.kvm, 0) <= 0);
     check_alive(&v);
     vm_close(&v);
 }
 
-static void wild_special_registers_are_refused_or_harmless(void)
+TEST(wild_special_registers_are_refused_or_harmless)
 {
     struct vm v = vm_open(RAM);
 
     start_64(&v);
     struct kvm_sregs good = get_sregs(&v), bad = good;
     bad.cr4 = 1ull << 40;
-    CHECK_ERRNO(ioctl(v.vcpu, KVM_SET_SREGS, &bad), EINVAL);
+    CHECK_ERR(ioctl(v.vcpu, KVM_SET_SREGS, &bad), EINVAL);
     bad = good;
     bad.efer = 0x500;
     bad.cr4 = 0; /* long mode without PAE */
-    CHECK_ERRNO(ioctl(v.vcpu, KVM_SET_SREGS, &bad), EINVAL);
+    CHECK_ERR(ioctl(v.vcpu, KVM_SET_SREGS, &bad), EINVAL);
     memset(&bad, 0xff, sizeof(bad));
-    CHECK_ERRNO(ioctl(v.vcpu, KVM_SET_SREGS, &bad), EINVAL);
+    CHECK_ERR(ioctl(v.vcpu, KVM_SET_SREGS, &bad), EINVAL);
     set_sregs(&v, good);
     struct kvm_regs wild;
     memset(&wild, 0xff, sizeof(wild));
@@ -112,7 +112,7 @@ static void wild_special_registers_are_refused_or_harmless(void)
     vm_close(&v);
 }
 
-static void a_hostile_kvm_run_page_is_harmless(void)
+TEST(a_hostile_kvm_run_page_is_harmless)
 {
     struct vm v = vm_open(RAM);
 
@@ -133,7 +133,7 @@ static void a_hostile_kvm_run_page_is_harmless(void)
     vm_close(&v);
 }
 
-static void a_forked_child_cannot_run_the_parents_vm(void)
+TEST(a_forked_child_cannot_run_the_parents_vm)
 {
     struct vm v = vm_open(RAM);
     int status;
@@ -143,13 +143,13 @@ static void a_forked_child_cannot_run_the_parents_vm(void)
     pid_t child = fork();
     if (child == 0)
         _exit(ioctl(v.vcpu, KVM_RUN, 0) == -1 && errno == EIO ? 0 : 1);
-    MUST(child > 0 && waitpid(child, &status, 0) == child);
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
     CHECK_EQ(status, 0);
     check_alive(&v);
     vm_close(&v);
 }
 
-static void descriptors_may_be_closed_in_any_order(void)
+TEST(descriptors_may_be_closed_in_any_order)
 {
     for (int order = 0; order < 3; order++) {
         struct vm v = vm_open(RAM);
@@ -166,24 +166,11 @@ static void descriptors_may_be_closed_in_any_order(void)
     }
 }
 
-static void many_vms_come_and_go(void)
+TEST(many_vms_come_and_go)
 {
     for (int i = 0; i < 40; i++) {
         struct vm v = vm_open(RAM);
         check_alive(&v);
         vm_close(&v);
     }
-}
-
-int main(void)
-{
-    RUN(the_system_fd_checks_its_arguments);
-    RUN(slots_check_their_arguments);
-    RUN(vcpus_check_their_arguments);
-    RUN(wild_special_registers_are_refused_or_harmless);
-    RUN(a_hostile_kvm_run_page_is_harmless);
-    RUN(a_forked_child_cannot_run_the_parents_vm);
-    RUN(descriptors_may_be_closed_in_any_order);
-    RUN(many_vms_come_and_go);
-    CHECK_DONE();
 }

@@ -7,23 +7,23 @@ static struct kvm_cpuid2 *table(uint32_t entries)
 {
     struct kvm_cpuid2 *c = calloc(1, sizeof(*c) + ENTRIES * sizeof(c->entries[0]));
 
-    MUST(c);
+    CHECK(c);
     c->nent = entries;
     return c;
 }
 
-static void the_supported_table_wants_room(void)
+TEST(the_supported_table_wants_room)
 {
     int kvm = open("/dev/kvm", O_RDWR);
     struct kvm_cpuid2 *c = table(ENTRIES);
 
-    MUST(kvm >= 0);
+    CHECK(kvm >= 0);
     CHECK_EQ(ioctl(kvm, KVM_GET_SUPPORTED_CPUID, c), 0);
     CHECK(c->nent > 4 && c->nent < ENTRIES);
     CHECK_EQ(c->entries[0].function, 0);
     CHECK(c->entries[0].eax >= 1);
     c->nent = 1;
-    CHECK_ERRNO(ioctl(kvm, KVM_GET_SUPPORTED_CPUID, c), E2BIG);
+    CHECK_ERR(ioctl(kvm, KVM_GET_SUPPORTED_CPUID, c), E2BIG);
     free(c);
     close(kvm);
 }
@@ -35,7 +35,7 @@ GUEST_CODE(ask, 64,
            "mov $4, %eax; mov $2, %ecx; cpuid; mov %eax, 0x20014\n"
            "mov $1, %rax; dec %rax; mov $-1, %rbx; cpuid; mov %rbx, 0x20018; hlt");
 
-static void a_guest_sees_what_was_set(void)
+TEST(a_guest_sees_what_was_set)
 {
     struct vm v = vm_open(RAM);
     struct kvm_cpuid2 *c = table(4);
@@ -61,19 +61,19 @@ static void a_guest_sees_what_was_set(void)
     vm_close(&v);
 }
 
-static void too_many_entries_are_refused(void)
+TEST(too_many_entries_are_refused)
 {
     struct vm v = vm_open(RAM);
     struct kvm_cpuid2 *c = table(0x10000000);
 
-    CHECK_ERRNO(ioctl(v.vcpu, KVM_SET_CPUID2, c), E2BIG);
+    CHECK_ERR(ioctl(v.vcpu, KVM_SET_CPUID2, c), E2BIG);
     free(c);
     vm_close(&v);
 }
 
 GUEST_CODE(brand, 64, "mov $1, %eax; cpuid; hlt");
 
-static void the_supported_table_suits_a_64_bit_guest(void)
+TEST(the_supported_table_suits_a_64_bit_guest)
 {
     struct vm v = vm_open(RAM);
 
@@ -85,13 +85,4 @@ static void the_supported_table_suits_a_64_bit_guest(void)
     CHECK_EQ(r.rcx & 1 << 5, 0);
     CHECK_EQ(r.rdx & 0x2071, 0x2071); /* FPU, TSC, MSR, PAE, PGE */
     vm_close(&v);
-}
-
-int main(void)
-{
-    RUN(the_supported_table_wants_room);
-    RUN(a_guest_sees_what_was_set);
-    RUN(too_many_entries_are_refused);
-    RUN(the_supported_table_suits_a_64_bit_guest);
-    CHECK_DONE();
 }

@@ -5,7 +5,7 @@ enum { VECTOR = 0x40 };
 
 GUEST_CODE(two_halts, 64, "hlt; inc %eax; hlt");
 
-static void the_guest_goes_on_behind_hlt(void)
+TEST(the_guest_goes_on_behind_hlt)
 {
     struct vm v = vm_open(RAM);
 
@@ -26,7 +26,7 @@ GUEST_CODE(
     no_stack, 64,
     "xor %esp, %esp; mov $0x8000000000000000, %rsp; ud2; hlt"); /* the handler cannot be entered */
 
-static void triple_faults_are_shutdowns(void)
+TEST(triple_faults_are_shutdowns)
 {
     struct vm v = vm_open(RAM);
 
@@ -75,7 +75,7 @@ static int interrupt(struct vm *v, unsigned vector)
     return ioctl(v->vcpu, KVM_INTERRUPT, &irq);
 }
 
-static void an_interrupt_ends_hlt(void)
+TEST(an_interrupt_ends_hlt)
 {
     struct vm v = open_irq_guest();
 
@@ -91,7 +91,7 @@ static void an_interrupt_ends_hlt(void)
     vm_close(&v);
 }
 
-static void the_window_opens_only_when_the_guest_can_take_an_interrupt(void)
+TEST(the_window_opens_only_when_the_guest_can_take_an_interrupt)
 {
     struct vm v = open_irq_guest();
 
@@ -113,13 +113,13 @@ static void the_window_opens_only_when_the_guest_can_take_an_interrupt(void)
     vm_close(&v);
 }
 
-static void bad_vectors_are_refused(void)
+TEST(bad_vectors_are_refused)
 {
     struct vm v = open_irq_guest();
 
     run_to_halt(&v);
-    CHECK_ERRNO(interrupt(&v, 256), EINVAL);
-    CHECK_ERRNO(ioctl(v.vcpu, KVM_INTERRUPT, NULL), EFAULT);
+    CHECK_ERR(interrupt(&v, 256), EINVAL);
+    CHECK_ERR(ioctl(v.vcpu, KVM_INTERRUPT, NULL), EFAULT);
     CHECK_EQ(interrupt(&v, VECTOR), 0);
     CHECK_EQ(run_to_out(&v, 0x11), 0xee);
     vm_close(&v);
@@ -129,7 +129,7 @@ GUEST_CODE(shadow, 64,
            "sti; cli; mov $1, %al; out %al, $0x10\n" /* no window between the two */
            "mov %ss, %ecx; sti; nop; mov $2, %al; out %al, $0x10; hlt");
 
-static void sti_holds_interrupts_back_for_one_instruction(void)
+TEST(sti_holds_interrupts_back_for_one_instruction)
 {
     struct vm v = vm_open(RAM);
 
@@ -143,7 +143,7 @@ static void sti_holds_interrupts_back_for_one_instruction(void)
 
 /* The handler's stack is in a page that nobody has touched: delivery itself takes a nested fault.
  */
-static void an_event_survives_a_fault_in_its_delivery(void)
+TEST(an_event_survives_a_fault_in_its_delivery)
 {
     struct vm v = open_irq_guest();
 
@@ -163,7 +163,7 @@ GUEST_CODE(real_irq, 16,
            ".org real_irq + 0x100\n"
            "mov $0x55, %al; out %al, $0x11; iret");
 
-static void real_mode_takes_interrupts_through_the_vector_table(void)
+TEST(real_mode_takes_interrupts_through_the_vector_table)
 {
     struct vm v = vm_open(RAM);
 
@@ -181,7 +181,7 @@ static void real_mode_takes_interrupts_through_the_vector_table(void)
 
 GUEST_CODE(early_sti, 64, "sti; 1: inc %rax; jmp 1b");
 
-static void a_window_interrupts_a_guest_that_makes_no_exits(void)
+TEST(a_window_interrupts_a_guest_that_makes_no_exits)
 {
     struct vm v = vm_open(RAM);
 
@@ -192,18 +192,4 @@ static void a_window_interrupts_a_guest_that_makes_no_exits(void)
         run_to(&v, KVM_EXIT_IRQ_WINDOW_OPEN);
     }
     vm_close(&v);
-}
-
-int main(void)
-{
-    RUN(the_guest_goes_on_behind_hlt);
-    RUN(triple_faults_are_shutdowns);
-    RUN(an_interrupt_ends_hlt);
-    RUN(the_window_opens_only_when_the_guest_can_take_an_interrupt);
-    RUN(bad_vectors_are_refused);
-    RUN(sti_holds_interrupts_back_for_one_instruction);
-    RUN(an_event_survives_a_fault_in_its_delivery);
-    RUN(real_mode_takes_interrupts_through_the_vector_table);
-    RUN(a_window_interrupts_a_guest_that_makes_no_exits);
-    CHECK_DONE();
 }

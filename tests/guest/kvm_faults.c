@@ -93,7 +93,7 @@ static uint8_t run_case(const uint8_t *code, const uint8_t *end, uint64_t *cr2)
 {
     struct vm v = vm_open(RAM);
 
-    MUST(end - code <= 0x100);
+    CHECK(end - code <= 0x100);
     set_supported_cpuid(&v);
     memcpy(v.mem + CODE, code, (size_t)(end - code));
     memcpy(v.mem + CODE + 0x100, handlers, (size_t)(handlers_end - handlers));
@@ -106,19 +106,22 @@ static uint8_t run_case(const uint8_t *code, const uint8_t *end, uint64_t *cr2)
     return vector;
 }
 
-static void forbidden_things_give_the_manuals_exception(void)
+TEST(forbidden_things_give_the_manuals_exception)
 {
     uint64_t cr2;
+    int wrong = 0;
 
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint8_t vector = run_case(cases[i].code, cases[i].end, &cr2);
-        if (vector != cases[i].vector)
-            printf("%s: case %s:\n", __FILE__, cases[i].name);
-        CHECK_EQ(vector, cases[i].vector);
+        if (vector != cases[i].vector) {
+            printf("    case %s: vector %u, expected %u\n", cases[i].name, vector, cases[i].vector);
+            wrong++;
+        }
     }
+    CHECK_EQ(wrong, 0);
 }
 
-static void a_page_fault_leaves_its_address_in_cr2(void)
+TEST(a_page_fault_leaves_its_address_in_cr2)
 {
     uint64_t cr2;
 
@@ -132,7 +135,7 @@ GUEST_CODE(
     "1: mov %cs, %eax; and $3, %eax; mov %eax, 0x20000; hlt");
 
 /* Privileged instructions of the guest's own user mode are the guest's business. */
-static void guest_user_mode_is_kept_apart(void)
+TEST(guest_user_mode_is_kept_apart)
 {
     struct vm v = vm_open(RAM);
 
@@ -157,12 +160,4 @@ static void guest_user_mode_is_kept_apart(void)
     CHECK_EQ(run_to_out(&v, 0x10), GP);
     CHECK_EQ(*(uint32_t *)(v.mem + 0x20000), 3);
     vm_close(&v);
-}
-
-int main(void)
-{
-    RUN(forbidden_things_give_the_manuals_exception);
-    RUN(a_page_fault_leaves_its_address_in_cr2);
-    RUN(guest_user_mode_is_kept_apart);
-    CHECK_DONE();
 }

@@ -73,7 +73,7 @@ GUEST_CODE(outs, 64,
            "mov $0xabcd, %edx; out %al, %dx; out %ax, %dx; out %eax, %dx\n"
            "mov $0xffff, %edx; out %al, %dx; out %eax, %dx; hlt");
 
-static void out_gives_port_size_and_value(void)
+TEST(out_gives_port_size_and_value)
 {
     struct vm v = vm_open(RAM);
 
@@ -98,7 +98,7 @@ GUEST_CODE(ins, 64,
            "mov $-1, %rax; in $0x22, %eax; mov %rax, %r10\n"
            "mov $0x3f8, %edx; in %dx, %al; in %dx, %ax; in %dx, %eax; mov %rax, %r11; hlt");
 
-static void in_changes_as_much_of_rax_as_the_processor_would(void)
+TEST(in_changes_as_much_of_rax_as_the_processor_would)
 {
     struct vm v = vm_open(RAM);
 
@@ -126,7 +126,7 @@ GUEST_CODE(string_out, 32,
            "mov $0x20004, %esi; mov $2, %ecx; std; rep outsl; cld\n"
            "xor %ecx, %ecx; rep outsb; hlt");
 
-static void string_output_sends_items_in_order(void)
+TEST(string_output_sends_items_in_order)
 {
     struct vm v = vm_open(RAM);
     const uint8_t text[] = "ABCDEFGH";
@@ -155,7 +155,7 @@ GUEST_CODE(string_in, 32,
            "mov $0x20ffe, %edi; mov $2, %ecx; rep insw\n" /* across a page's end */
            "mov $0x20100, %edi; insl; hlt");
 
-static void string_input_fills_memory(void)
+TEST(string_input_fills_memory)
 {
     struct vm v = vm_open(RAM);
 
@@ -178,7 +178,7 @@ GUEST_CODE(
     real_string, 16,
     "mov $0x2000, %ax; mov %ax, %ds; mov $2, %si; mov $0x60, %dx; mov $3, %cx; rep outsb; hlt");
 
-static void string_output_uses_the_segment_in_real_mode(void)
+TEST(string_output_uses_the_segment_in_real_mode)
 {
     struct vm v = vm_open(RAM);
 
@@ -194,7 +194,7 @@ static void string_output_uses_the_segment_in_real_mode(void)
 
 GUEST_CODE(in_then_hlt, 64, "xor %eax, %eax; in $0x70, %al; mov %al, 0x20000; hlt");
 
-static void immediate_exit_completes_the_read_and_stays_out(void)
+TEST(immediate_exit_completes_the_read_and_stays_out)
 {
     struct vm v = vm_open(RAM);
 
@@ -203,24 +203,13 @@ static void immediate_exit_completes_the_read_and_stays_out(void)
     CHECK_EQ(run(&v), KVM_EXIT_IO);
     *((uint8_t *)v.run + v.run->io.data_offset) = 0x77;
     v.run->immediate_exit = 1;
-    CHECK_ERRNO(ioctl(v.vcpu, KVM_RUN, 0), EINTR);
+    CHECK_ERR(ioctl(v.vcpu, KVM_RUN, 0), EINTR);
     CHECK_EQ(get_regs(&v).rax, 0x77);
     CHECK_EQ(get_regs(&v).rip, CODE + 4); /* past the IN */
     CHECK_EQ(v.mem[0x20000], 0);
-    CHECK_ERRNO(ioctl(v.vcpu, KVM_RUN, 0), EINTR);
+    CHECK_ERR(ioctl(v.vcpu, KVM_RUN, 0), EINTR);
     v.run->immediate_exit = 0;
     run_to_halt(&v);
     CHECK_EQ(v.mem[0x20000], 0x77);
     vm_close(&v);
-}
-
-int main(void)
-{
-    RUN(out_gives_port_size_and_value);
-    RUN(in_changes_as_much_of_rax_as_the_processor_would);
-    RUN(string_output_sends_items_in_order);
-    RUN(string_input_fills_memory);
-    RUN(string_output_uses_the_segment_in_real_mode);
-    RUN(immediate_exit_completes_the_read_and_stays_out);
-    CHECK_DONE();
 }

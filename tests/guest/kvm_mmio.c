@@ -161,22 +161,24 @@ static bool run_row(struct vm *v, const struct row *row)
     return right;
 }
 
-static void instructions_make_the_accesses_of_the_manual(void)
+TEST(instructions_make_the_accesses_of_the_manual)
 {
     struct vm v = vm_open(RAM);
+    int wrong = 0;
 
     start_64(&v);
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         if (!run_row(&v, &rows[i])) {
             printf("%s: row %s is wrong\n", __FILE__, rows[i].name);
-            CHECK(!"the row above holds");
+            wrong++;
         }
+    CHECK_EQ(wrong, 0);
     vm_close(&v);
 }
 
 GUEST_CODE(real_mmio, 16, "mov $0xa000, %ax; mov %ax, %ds; mov 0x10, %bx; mov %bl, 0x21; hlt");
 
-static void real_mode_reaches_the_video_hole(void)
+TEST(real_mode_reaches_the_video_hole)
 {
     struct vm v = vm_open(0xa0000);
 
@@ -198,7 +200,7 @@ static void real_mode_reaches_the_video_hole(void)
 
 GUEST_CODE(paged_mmio, 32, "mov 0xfee00020, %eax; movl $7, 0xfee000b0; hlt");
 
-static void paged_guests_see_the_physical_address(void)
+TEST(paged_guests_see_the_physical_address)
 {
     struct vm v = vm_open(RAM);
     uint32_t *directory = (uint32_t *)(v.mem + TABLES);
@@ -219,7 +221,7 @@ static void paged_guests_see_the_physical_address(void)
 
 GUEST_CODE(fetch_nowhere, 64, "mov $0x10000000, %eax; jmp *%rax");
 
-static void code_cannot_be_fetched_from_nowhere(void)
+TEST(code_cannot_be_fetched_from_nowhere)
 {
     struct vm v = vm_open(RAM);
 
@@ -229,13 +231,4 @@ static void code_cannot_be_fetched_from_nowhere(void)
     CHECK(result < 0 || v.run->exit_reason == KVM_EXIT_INTERNAL_ERROR ||
           v.run->exit_reason == KVM_EXIT_MMIO);
     vm_close(&v);
-}
-
-int main(void)
-{
-    RUN(instructions_make_the_accesses_of_the_manual);
-    RUN(real_mode_reaches_the_video_hole);
-    RUN(paged_guests_see_the_physical_address);
-    RUN(code_cannot_be_fetched_from_nowhere);
-    CHECK_DONE();
 }

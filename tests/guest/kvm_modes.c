@@ -11,7 +11,7 @@ GUEST_CODE(real16, 16,
            "out %ax, $0x10; hlt\n"
            "1: rol $4, %ax; ret");
 
-static void real_mode_computes_and_uses_segments(void)
+TEST(real_mode_computes_and_uses_segments)
 {
     struct vm v = vm_open(RAM);
 
@@ -29,7 +29,7 @@ static void real_mode_computes_and_uses_segments(void)
     vm_close(&v);
 }
 
-static void a_new_vcpu_is_at_reset(void)
+TEST(a_new_vcpu_is_at_reset)
 {
     struct vm v = vm_open(RAM);
     struct kvm_sregs s = get_sregs(&v);
@@ -57,7 +57,7 @@ GUEST_CODE(flat32, 32,
            "1: mov $0x10, %ebx; mov %ebx, %fs\n"
            "imul $3, %eax, %eax; out %eax, $0x10; hlt");
 
-static void protected_mode_computes(void)
+TEST(protected_mode_computes)
 {
     struct vm v = vm_open(RAM);
 
@@ -79,7 +79,7 @@ GUEST_CODE(paged32, 32,
            "movl $0x600d, 0x401000\n"
            "mov %cr3, %ebx; out %eax, $0x10; hlt");
 
-static void paging_with_small_pages_translates(void)
+TEST(paging_with_small_pages_translates)
 {
     struct vm v = vm_open(RAM);
     uint32_t *directory = (uint32_t *)(v.mem + TABLES), *table = (uint32_t *)(v.mem + 0x24000);
@@ -106,7 +106,7 @@ GUEST_CODE(long64, 64,
            "push %r15; popq 0x20010; lea 1f(%rip), %rdx; call *%rdx; hlt\n"
            "1: mov $0x64, %eax; out %al, $0x10; ret");
 
-static void long_mode_computes(void)
+TEST(long_mode_computes)
 {
     struct vm v = vm_open(RAM);
 
@@ -147,7 +147,7 @@ GUEST_CODE(climb, 16,
            "8: .quad 0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0x00af9b000000ffff\n"
            "9: .word 31; .long 0x8000 + 8b - climb");
 
-static void a_guest_climbs_from_real_to_long_mode_and_down(void)
+TEST(a_guest_climbs_from_real_to_long_mode_and_down)
 {
     struct vm v = vm_open(RAM);
 
@@ -164,7 +164,7 @@ static void a_guest_climbs_from_real_to_long_mode_and_down(void)
     vm_close(&v);
 }
 
-static void registers_set_are_registers_got(void)
+TEST(registers_set_are_registers_got)
 {
     struct vm v = vm_open(RAM);
     struct kvm_regs set = {.rax = 1,
@@ -201,16 +201,4 @@ static void registers_set_are_registers_got(void)
     CHECK_EQ(t.cr4, s.cr4);
     CHECK_EQ(t.idt.limit, s.idt.limit);
     vm_close(&v);
-}
-
-int main(void)
-{
-    RUN(a_new_vcpu_is_at_reset);
-    RUN(registers_set_are_registers_got);
-    RUN(real_mode_computes_and_uses_segments);
-    RUN(protected_mode_computes);
-    RUN(paging_with_small_pages_translates);
-    RUN(long_mode_computes);
-    RUN(a_guest_climbs_from_real_to_long_mode_and_down);
-    CHECK_DONE();
 }

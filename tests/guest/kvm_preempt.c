@@ -23,14 +23,6 @@ static struct vm open_with(const uint8_t *code, const uint8_t *end)
 }
 #define OPEN(name) open_with(name, name##_end)
 
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static volatile sig_atomic_t alarms;
 static void on_alarm(int signal)
 {
@@ -42,28 +34,28 @@ static void ring_in_ms(unsigned ms)
     struct itimerval timer = {
         .it_value = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000 * 1000)}};
 
-    MUST(setitimer(ITIMER_REAL, &timer, NULL) == 0);
+    CHECK(setitimer(ITIMER_REAL, &timer, NULL) == 0);
 }
 
 static void check_interrupted(struct vm *v)
 {
     for (int i = 1; i <= 3; i++) {
         alarms = 0;
-        uint64_t start = now_ms();
+        long long start = now_ms();
         ring_in_ms(30);
-        CHECK_ERRNO(ioctl(v->vcpu, KVM_RUN, 0), EINTR);
+        CHECK_ERR(ioctl(v->vcpu, KVM_RUN, 0), EINTR);
         CHECK_EQ(alarms, 1);
         CHECK_EQ(v->run->exit_reason, KVM_EXIT_INTR);
-        uint64_t took = now_ms() - start;
+        long long took = now_ms() - start;
         CHECK(took >= 29 && took < 1000);
     }
 }
 
-static void a_signal_ends_a_run_that_would_not_end(void)
+TEST(a_signal_ends_a_run_that_would_not_end)
 {
     struct sigaction action = {.sa_handler = on_alarm};
 
-    MUST(sigaction(SIGALRM, &action, NULL) == 0);
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
     struct vm v = OPEN(spin_on);
     check_interrupted(&v);
     vm_close(&v);
@@ -71,7 +63,7 @@ static void a_signal_ends_a_run_that_would_not_end(void)
     check_interrupted(&v);
     vm_close(&v);
     action.sa_flags = SA_RESTART; /* KVM_RUN is not restarted */
-    MUST(sigaction(SIGALRM, &action, NULL) == 0);
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
     v = OPEN(spin_on);
     check_interrupted(&v);
     vm_close(&v);
@@ -84,34 +76,34 @@ static void on_alarm_leave(int signal)
     alarmed_run->immediate_exit = 1;
 }
 
-static void a_signal_just_before_run_is_not_lost(void)
+TEST(a_signal_just_before_run_is_not_lost)
 {
     struct sigaction action = {.sa_handler = on_alarm_leave};
     struct vm v = OPEN(spin_on);
 
     alarmed_run = v.run;
-    MUST(sigaction(SIGALRM, &action, NULL) == 0);
-    MUST(kill(getpid(), SIGALRM) == 0);
-    CHECK_ERRNO(ioctl(v.vcpu, KVM_RUN, 0), EINTR);
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+    CHECK(kill(getpid(), SIGALRM) == 0);
+    CHECK_ERR(ioctl(v.vcpu, KVM_RUN, 0), EINTR);
     v.run->immediate_exit = 0;
     vm_close(&v);
 }
 
-static void blocked_signals_do_not_end_a_run(void)
+TEST(blocked_signals_do_not_end_a_run)
 {
     struct sigaction action = {.sa_handler = on_alarm};
     struct vm v = OPEN(storm);
     sigset_t set;
 
-    MUST(sigaction(SIGALRM, &action, NULL) == 0);
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
     sigemptyset(&set);
     sigaddset(&set, SIGALRM);
-    MUST(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+    CHECK(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
     alarms = 0;
-    MUST(kill(getpid(), SIGALRM) == 0);
+    CHECK(kill(getpid(), SIGALRM) == 0);
     run_to(&v, KVM_EXIT_IO);
     CHECK_EQ(alarms, 0);
-    MUST(sigprocmask(SIG_UNBLOCK, &set, NULL) == 0);
+    CHECK(sigprocmask(SIG_UNBLOCK, &set, NULL) == 0);
     CHECK_EQ(alarms, 1);
     vm_close(&v);
 }
@@ -122,7 +114,7 @@ static pid_t start_child(const uint8_t *code, const uint8_t *end)
     int ready[2];
     char byte;
 
-    MUST(pipe(ready) == 0);
+    CHECK(pipe(ready) == 0);
     pid_t child = fork();
     if (child == 0) {
         struct vm v = open_with(code, end);
@@ -132,32 +124,24 @@ static pid_t start_child(const uint8_t *code, const uint8_t *end)
             if (ioctl(v.vcpu, KVM_RUN, 0) < 0)
                 _exit(4);
     }
-    MUST(child > 0 && read(ready[0], &byte, 1) == 1);
+    CHECK(child > 0 && read(ready[0], &byte, 1) == 1);
     close(ready[0]);
     close(ready[1]);
     return child;
 }
 
-static void sleep_ms(unsigned ms)
-{
-    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-
-    while (nanosleep(&t, &t) < 0 && errno == EINTR)
-        ;
-}
-
 static void kill_child(pid_t child)
 {
     int status;
-    uint64_t start = now_ms();
+    long long start = now_ms();
 
-    MUST(kill(child, SIGKILL) == 0);
-    MUST(waitpid(child, &status, 0) == child);
+    CHECK(kill(child, SIGKILL) == 0);
+    CHECK(waitpid(child, &status, 0) == child);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     CHECK(now_ms() - start < 2000);
 }
 
-static void kill_ends_a_guest_whatever_it_does(void)
+TEST(kill_ends_a_guest_whatever_it_does)
 {
     pid_t children[] = {start_child(spin_off, spin_off_end), start_child(spin_on, spin_on_end),
                         start_child(storm, storm_end), start_child(halts, halts_end)};
@@ -167,23 +151,23 @@ static void kill_ends_a_guest_whatever_it_does(void)
         kill_child(children[i]);
 }
 
-static void others_progress_beside_spinning_guests(void)
+TEST(others_progress_beside_spinning_guests)
 {
     pid_t children[] = {start_child(spin_off, spin_off_end), start_child(spin_off, spin_off_end),
                         start_child(storm, storm_end)};
-    uint64_t start = now_ms();
+    long long start = now_ms();
 
     for (int i = 0; i < 10; i++)
         sleep_ms(10);
-    uint64_t took = now_ms() - start;
+    long long took = now_ms() - start;
     CHECK(took >= 100);
     CHECK(took < 3000);
     struct vm v = OPEN(count_up); /* and another guest gets its turns as well */
     struct sigaction action = {.sa_handler = on_alarm};
-    MUST(sigaction(SIGALRM, &action, NULL) == 0);
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
     for (uint64_t last = 0, i = 0; i < 3; i++) {
         ring_in_ms(100);
-        CHECK_ERRNO(ioctl(v.vcpu, KVM_RUN, 0), EINTR);
+        CHECK_ERR(ioctl(v.vcpu, KVM_RUN, 0), EINTR);
         uint64_t count = *(volatile uint64_t *)(v.mem + 0x20000);
         CHECK(count > last);
         last = count;
@@ -193,28 +177,17 @@ static void others_progress_beside_spinning_guests(void)
         kill_child(children[i]);
 }
 
-static void time_goes_on_while_a_guest_has_interrupts_off(void)
+TEST(time_goes_on_while_a_guest_has_interrupts_off)
 {
     struct sigaction action = {.sa_handler = on_alarm};
     struct vm v = OPEN(spin_off);
     time_t before = time(NULL);
-    uint64_t start = now_ms();
+    long long start = now_ms();
 
-    MUST(sigaction(SIGALRM, &action, NULL) == 0);
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
     ring_in_ms(1100);
-    CHECK_ERRNO(ioctl(v.vcpu, KVM_RUN, 0), EINTR);
+    CHECK_ERR(ioctl(v.vcpu, KVM_RUN, 0), EINTR);
     CHECK(now_ms() - start >= 1099);
     CHECK(time(NULL) > before);
     vm_close(&v);
-}
-
-int main(void)
-{
-    RUN(a_signal_ends_a_run_that_would_not_end);
-    RUN(a_signal_just_before_run_is_not_lost);
-    RUN(blocked_signals_do_not_end_a_run);
-    RUN(kill_ends_a_guest_whatever_it_does);
-    RUN(others_progress_beside_spinning_guests);
-    RUN(time_goes_on_while_a_guest_has_interrupts_off);
-    CHECK_DONE();
 }

@@ -46,7 +46,7 @@ static void check_nowhere(struct vm *v, uint64_t address)
     run_to_halt(v);
 }
 
-static void memory_is_shared_with_the_monitor(void)
+TEST(memory_is_shared_with_the_monitor)
 {
     struct vm v = open_peek();
 
@@ -60,7 +60,7 @@ static void memory_is_shared_with_the_monitor(void)
     vm_close(&v);
 }
 
-static void outside_the_slots_is_nowhere(void)
+TEST(outside_the_slots_is_nowhere)
 {
     struct vm v = open_peek();
     uint8_t *guard = anonymous(RAM);
@@ -73,12 +73,12 @@ static void outside_the_slots_is_nowhere(void)
     CHECK_EQ(peek_at(&v, RAM - 2), 0x66); /* the last two bytes are inside */
     CHECK_EQ(v.mem[RAM - 1], 0x67);
     for (size_t i = 0; i < RAM; i++)
-        MUST(guard[i] == 0x33);
+        CHECK(guard[i] == 0x33);
     munmap(guard, RAM);
     vm_close(&v);
 }
 
-static void a_slot_may_show_any_part_of_memory(void)
+TEST(a_slot_may_show_any_part_of_memory)
 {
     struct vm v = open_peek();
 
@@ -91,7 +91,7 @@ static void a_slot_may_show_any_part_of_memory(void)
     vm_close(&v);
 }
 
-static void a_deleted_slot_is_gone_at_once(void)
+TEST(a_deleted_slot_is_gone_at_once)
 {
     struct vm v = open_peek();
     uint8_t *first = anonymous(0x10000), *second = anonymous(0x10000);
@@ -111,7 +111,7 @@ static void a_deleted_slot_is_gone_at_once(void)
     vm_close(&v);
 }
 
-static void a_moved_slot_is_at_its_new_place_only(void)
+TEST(a_moved_slot_is_at_its_new_place_only)
 {
     struct vm v = open_peek();
     uint8_t *memory = anonymous(0x10000);
@@ -122,13 +122,13 @@ static void a_moved_slot_is_at_its_new_place_only(void)
     CHECK_EQ(set_slot(v.vm, 1, 2 * HIGH, 0x10000, memory, 0), 0);
     check_nowhere(&v, HIGH + 0x1000);
     CHECK_EQ(peek_at(&v, 2 * HIGH + 0x1001), 21);
-    CHECK_ERRNO(set_slot(v.vm, 1, RAM - 0x1000, 0x10000, memory, 0), EEXIST);
+    CHECK_ERR(set_slot(v.vm, 1, RAM - 0x1000, 0x10000, memory, 0), EEXIST);
     CHECK_EQ(peek_at(&v, 2 * HIGH + 0x1000), 20);
     munmap(memory, 0x10000);
     vm_close(&v);
 }
 
-static void a_read_only_slot_cannot_be_written(void)
+TEST(a_read_only_slot_cannot_be_written)
 {
     struct vm v = open_peek();
     uint8_t *rom = anonymous(0x1000);
@@ -149,7 +149,7 @@ static void a_read_only_slot_cannot_be_written(void)
     vm_close(&v);
 }
 
-static void two_vms_at_one_address_see_their_own_memory(void)
+TEST(two_vms_at_one_address_see_their_own_memory)
 {
     struct vm a = open_peek(), b = open_peek();
 
@@ -165,7 +165,7 @@ static void two_vms_at_one_address_see_their_own_memory(void)
     vm_close(&b);
 }
 
-static void memory_unmapped_under_a_slot_is_an_error_of_run(void)
+TEST(memory_unmapped_under_a_slot_is_an_error_of_run)
 {
     struct vm v = open_peek();
     uint8_t *memory = anonymous(0x10000);
@@ -175,17 +175,17 @@ static void memory_unmapped_under_a_slot_is_an_error_of_run(void)
     CHECK_EQ(peek_at(&v, HIGH), 5);
     munmap(memory, 0x10000);
     aim(&v, HIGH);
-    CHECK_ERRNO(ioctl(v.vcpu, KVM_RUN, 0), EFAULT);
+    CHECK_ERR(ioctl(v.vcpu, KVM_RUN, 0), EFAULT);
     CHECK_EQ(peek_at(&v, 0x50000), 0); /* the VM goes on elsewhere */
     uint8_t *again = mmap(memory, 0x10000, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-    MUST(again == memory);
+    CHECK(again == memory);
     again[0] = 77; /* the slot is an address, not pages */
     CHECK_EQ(peek_at(&v, HIGH), 77);
     vm_close(&v);
 }
 
-static void fork_gives_the_child_a_copy_and_the_guest_the_original(void)
+TEST(fork_gives_the_child_a_copy_and_the_guest_the_original)
 {
     struct vm v = open_peek();
     int to_child[2], status;
@@ -193,7 +193,7 @@ static void fork_gives_the_child_a_copy_and_the_guest_the_original(void)
     v.mem[0x60000] = 30;
     CHECK_EQ(peek_at(&v, 0x60000), 30); /* mapped for writing in the nested tables */
     v.mem[0x60001] = 1;
-    MUST(pipe(to_child) == 0);
+    CHECK(pipe(to_child) == 0);
     pid_t child = fork();
     if (child == 0) {
         char go;
@@ -201,29 +201,15 @@ static void fork_gives_the_child_a_copy_and_the_guest_the_original(void)
             _exit(2);
         _exit(v.mem[0x60000] == 30 && v.mem[0x60001] == 1 ? 0 : 1);
     }
-    MUST(child > 0);
+    CHECK(child > 0);
     v.mem[0x60000] = 40;
     CHECK_EQ(peek_at(&v, 0x60000),
              40); /* the guest writes, after fork, to a page that was shared for copying */
     CHECK_EQ(v.mem[0x60001], 41);
-    MUST(write(to_child[1], "g", 1) == 1);
-    MUST(waitpid(child, &status, 0) == child);
+    CHECK(write(to_child[1], "g", 1) == 1);
+    CHECK(waitpid(child, &status, 0) == child);
     CHECK_EQ(status, 0);
     close(to_child[0]);
     close(to_child[1]);
     vm_close(&v);
-}
-
-int main(void)
-{
-    RUN(memory_is_shared_with_the_monitor);
-    RUN(outside_the_slots_is_nowhere);
-    RUN(a_slot_may_show_any_part_of_memory);
-    RUN(a_deleted_slot_is_gone_at_once);
-    RUN(a_moved_slot_is_at_its_new_place_only);
-    RUN(a_read_only_slot_cannot_be_written);
-    RUN(two_vms_at_one_address_see_their_own_memory);
-    RUN(memory_unmapped_under_a_slot_is_an_error_of_run);
-    RUN(fork_gives_the_child_a_copy_and_the_guest_the_original);
-    CHECK_DONE();
 }
