@@ -2,8 +2,6 @@
 
 #include "kernel/dev/tty.h"
 
-#include <asm/signal.h>
-
 #include "kernel/lib/string.h"
 #include "kernel/task/pid.h"
 #include "kernel/task/signal.h"
