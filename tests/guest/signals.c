@@ -426,54 +426,6 @@ TEST(sigsuspend_opens_the_mask_and_puts_it_back)
     CHECK(sigismember(&now, SIGUSR1));
 }
 
-TEST(faults_come_as_signals_with_their_address_and_code)
-{
-    int status;
-    handle_info(SIGSEGV, escape_overflow, SA_NODEFER);
-    handle_info(SIGFPE, escape_overflow, SA_NODEFER);
-    handle_info(SIGILL, escape_overflow, SA_NODEFER);
-    handle_info(SIGTRAP, escape_overflow, SA_NODEFER);
-    if (sigsetjmp(escape, 1) == 0)
-        *(volatile int *)0x123450 = 1;
-    CHECK_EQ((uintptr_t)info_seen.si_addr, 0x123450);
-    CHECK_EQ(info_seen.si_code, SEGV_MAPERR);
-    if (sigsetjmp(escape, 1) == 0)
-        *(volatile char *)(uintptr_t)set_of = 1;
-    CHECK_EQ((uintptr_t)info_seen.si_addr, (uintptr_t)set_of);
-    CHECK_EQ(info_seen.si_code, SEGV_ACCERR);
-    if (sigsetjmp(escape, 1) == 0)
-        *(volatile int *)0x8000000000000000 = 1;
-    CHECK_EQ(info_seen.si_signo, SIGSEGV);
-    if (sigsetjmp(escape, 1) == 0)
-        __asm__ volatile("xor %%edx, %%edx\n xor %%ecx, %%ecx\n div %%ecx"
-                         :
-                         :
-                         : "eax", "ecx", "edx");
-    CHECK_EQ(info_seen.si_signo, SIGFPE);
-    CHECK_EQ(info_seen.si_code, FPE_INTDIV);
-    if (sigsetjmp(escape, 1) == 0)
-        __asm__ volatile("ud2");
-    CHECK_EQ(info_seen.si_signo, SIGILL);
-    if (sigsetjmp(escape, 1) == 0)
-        __asm__ volatile("int3");
-    CHECK_EQ(info_seen.si_signo, SIGTRAP);
-    if (sigsetjmp(escape, 1) == 0)
-        __asm__ volatile("cli");
-    CHECK_EQ(info_seen.si_signo, SIGSEGV);
-    IN_CHILD(status, signal(SIGSEGV, SIG_IGN);
-             sink = *(volatile char *)(uintptr_t)(8 + sink)); /* not ignored */
-    CHECK_EQ(WTERMSIG(status), SIGSEGV);
-}
-
-TEST(forged_signal_frames_do_not_raise_privilege)
-{
-    int status;
-    IN_CHILD(status, __asm__ volatile("sub $4096, %%rsp\n mov %0, %%eax\n syscall"
-                                      :
-                                      : "i"(SYS_rt_sigreturn)));
-    CHECK(WIFSIGNALED(status));
-}
-
 TEST(alarm_and_itimer_deliver_sigalrm)
 {
     handle(SIGALRM, note, 0);
