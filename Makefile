@@ -94,9 +94,11 @@ LIBC_A    := $(BUILD)/u/libviv.a
 USER_NAMES := $(sort $(patsubst user/%/,%,$(dir $(wildcard user/*/*.c))) $(patsubst user/%.c,%,$(wildcard user/*.c)))
 BENCH_NAMES := $(sort $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c)))
 TEST_NAMES := $(sort $(patsubst tests/guest/%.c,%,$(wildcard tests/guest/*.c)))
-user_src = $(sort $(shell find user/$(1) -name '*.[cS]' 2>/dev/null)) $(wildcard user/$(1).c)
+user_src = $(sort $(shell find user/$(1) $(SHARED_$(1)) -name '*.[cS]' 2>/dev/null)) $(wildcard user/$(1).c)
 user_place = $(if $(filter init,$(1)),sbin,bin)/$(1)
 
+# Directories of user/lib whose sources a program shares.
+SHARED_ctr := user/lib/oci
 LIBS_ctr := $(HOSTLIB)/libz.a $(HOSTLIB)/libmd.a
 
 USER_PROGRAMS := $(USER_NAMES:%=$(BUILD)/bin/%)

@@ -5,7 +5,7 @@
 #include "user/ctr/sys.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/mount.h>
+#include <sys/mount.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,59 +52,33 @@ static int mount_overlay(const struct image *image, const char *directory, const
         return fail("%s: too many layers for one mount", image->name);
     if (make_dir(upper, 0755) || make_dir(work, 0755))
         return -1;
-    if (sys_mount("overlay", rootfs, "overlay", MS_NODEV, options.data))
+    if (mount("overlay", rootfs, "overlay", MS_NODEV, options.data))
         return fail_errno("overlay on %s", rootfs);
     return 0;
 }
 
-// Field `field` (from 0) of the line of /etc/passwd or group that is named `name`, as a number.
-static bool look_up(int root, const char *file, const char *name, int field, uint32_t *number)
+static const char *read_inside(int root, const char *path)
 {
     char clean[PATH_SIZE];
-    int fd = resolve_in(root, file, PATH_IN_ROOT, false, clean)
-                 ? -1
-                 : open_beneath(root, clean, O_RDONLY);
-    char *text = fd < 0 ? NULL : read_file_at(AT_FDCWD, fd_path(fd), 1 << 20, NULL);
-    if (fd >= 0)
-        close(fd);
-    size_t length = strlen(name);
-    for (char *line = text; line && *line;
-         line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-        if (strncmp(line, name, length) != 0 || line[length] != ':')
-            continue;
-        for (int i = 0; line && i < field; i++)
-            line = strchr(line, ':') ? strchr(line, ':') + 1 : NULL;
-        return line && sscanf(line, "%u", number) == 1;
-    }
-    return false;
+    if (resolve_in(root, path, PATH_IN_ROOT, false, clean))
+        return "";
+    int fd = open_beneath(root, clean, O_RDONLY);
+    const char *text = fd < 0 ? NULL : read_file_at(AT_FDCWD, fd_path(fd), 1 << 20, NULL);
+    close(fd);
+    return text ? text : "";
 }
 
-// "USER[:GROUP]", names or numbers, as an image or --user has it. A user's own group comes from
-// /etc/passwd.
-static int find_user(const char *rootfs, const char *text, struct user_ids *ids)
+static int find_user(const char *rootfs, const char *user, struct spec_facts *facts)
 {
-    char *user = copy_text(text, strlen(text)), *colon = strchr(user, ':'), *end;
-    *ids = (struct user_ids){0, 0};
-    if (!*user)
-        return 0;
-    if (colon)
-        *colon = '\0';
-    int root = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC), result = 0;
-    ids->uid = (uint32_t)strtoul(user, &end, 10);
-    if (*end && !(look_up(root, "/etc/passwd", user, 2, &ids->uid) &&
-                  look_up(root, "/etc/passwd", user, 3, &ids->gid)))
-        result = fail("no user \"%s\" in the image", user);
-    if (colon) {
-        ids->gid = (uint32_t)strtoul(colon + 1, &end, 10);
-        if (*end && !look_up(root, "/etc/group", colon + 1, 2, &ids->gid))
-            result = fail("no group \"%s\" in the image", colon + 1);
-    }
+    int root = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const char *passwd = read_inside(root, "/etc/passwd"), *group = read_inside(root, "/etc/group");
     close(root);
-    return result;
+    return spec_find_user(facts, user, passwd, group);
 }
 
-static int find_devices(const struct run_options *options, struct spec_device *devices)
+static int find_devices(const struct run_options *options, struct spec_facts *facts)
 {
+    facts->devices = alloc((size_t)(options->devices.count + 1) * sizeof *facts->devices);
     for (int i = 0; i < options->devices.count; i++) {
         struct stat stat_of;
         const char *path = options->devices.items[i];
@@ -112,9 +86,12 @@ static int find_devices(const struct run_options *options, struct spec_device *d
             return fail_errno("--device %s", path);
         if (!S_ISCHR(stat_of.st_mode) && !S_ISBLK(stat_of.st_mode))
             return fail("--device %s: not a device", path);
-        devices[i] = (struct spec_device){path, S_ISCHR(stat_of.st_mode) ? 'c' : 'b',
-                                          (uint32_t)major(stat_of.st_rdev),
-                                          (uint32_t)minor(stat_of.st_rdev)};
+        facts->devices[i] = (struct device_config){
+            .path = path,
+            .type = S_ISCHR(stat_of.st_mode) ? 'c' : 'b',
+            .major = (uint32_t)major(stat_of.st_rdev),
+            .minor = (uint32_t)minor(stat_of.st_rdev),
+        };
     }
     return 0;
 }
@@ -122,18 +99,15 @@ static int find_devices(const struct run_options *options, struct spec_device *d
 int bundle_make(struct bundle *bundle, const char *id, const struct run_options *options)
 {
     struct image image;
-    struct user_ids user;
+    struct spec_facts facts = {.id = id};
     const char *directory = state_dir(id), *place = format_text("%s/bundle", directory);
     const char *rootfs = format_text("%s/rootfs", place);
-    struct spec_device *devices = alloc((size_t)(options->devices.count + 1) * sizeof *devices);
-    if (image_open(&image, options->image) || make_dir(place, 0711) || make_dir(rootfs, 0755))
+    if (image_open(&image, options->image) || make_dir(place, 0711) || make_dir(rootfs, 0755) ||
+        mount_overlay(&image, directory, rootfs) ||
+        find_user(rootfs, options->user ? options->user : image.config.user, &facts) ||
+        find_devices(options, &facts))
         return -1;
-    if (mount_overlay(&image, directory, rootfs))
-        return -1;
-    if (find_user(rootfs, options->user ? options->user : image.user, &user) ||
-        find_devices(options, devices))
-        return -1;
-    char *text = spec_write(&image, options, id, user, devices, options->devices.count);
+    char *text = spec_write(&image.config, options, &facts);
     if (!text || replace_file(format_text("%s/config.json", place), text) ||
         bundle_open(bundle, place))
         return -1;

@@ -1,7 +1,7 @@
 // A bundle: a directory with config.json and a root file system; given, or made from an image.
 #pragma once
-#include "user/ctr/config.h"
-#include "user/ctr/spec.h"
+#include "user/lib/oci/config.h"
+#include "user/lib/oci/spec.h"
 
 struct bundle {
     const char *directory, *rootfs, *image; // absolute; image: "NAME:TAG" or ""

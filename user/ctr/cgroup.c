@@ -106,11 +106,6 @@ int cgroup_kill(const char *path)
     return set(path, "cgroup.kill", "1");
 }
 
-int cgroup_freeze(const char *path, bool freeze)
-{
-    return set(path, "cgroup.freeze", freeze ? "1" : "0");
-}
-
 // Removes the children of directory `name`, deepest first, then itself.
 static int remove_level(const char *name)
 {

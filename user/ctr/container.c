@@ -11,8 +11,8 @@
 #include "user/ctr/tty.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/mount.h>
-#include <linux/sched.h>
+#include <sys/mount.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -36,9 +36,9 @@ int protect_self(char **argv)
     int fd = open(copy, O_CREAT | O_WRONLY | O_CLOEXEC, 0700);
     if (fd >= 0)
         close(fd);
-    if (sys_unshare(CLONE_NEWNS) || sys_mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) ||
-        sys_mount(program, copy, NULL, MS_BIND, NULL) ||
-        sys_mount(NULL, copy, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL))
+    if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) ||
+        mount(program, copy, NULL, MS_BIND, NULL) ||
+        mount(NULL, copy, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL))
         return fail_errno("a read-only mount of %s on %s", program, copy);
     execve(copy, argv, environ);
     return fail_errno("%s", copy);
@@ -146,8 +146,8 @@ static void fill_state(struct state *state, const struct bundle *bundle, const c
 // What was mounted for the child; it has its own by now.
 static void unmount_ours(const char *id)
 {
-    sys_umount(format_text("%s/dev", state_dir(id)), 2); // MNT_DETACH
-    sys_umount(format_text("%s/bundle/rootfs", state_dir(id)), 2);
+    umount2(format_text("%s/dev", state_dir(id)), MNT_DETACH);
+    umount2(format_text("%s/bundle/rootfs", state_dir(id)), MNT_DETACH);
 }
 
 // Takes away what a failed create has made; keeps its message.

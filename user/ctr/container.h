@@ -1,7 +1,7 @@
 // The life of a container: create → start → (kill) → delete, as the OCI runtime specification has
 // it.
 #pragma once
-#include "user/ctr/spec.h"
+#include "user/lib/oci/spec.h"
 #include "user/ctr/state.h"
 
 // Puts this process, before it makes or enters any container, into a mount namespace of its own and

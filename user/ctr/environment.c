@@ -1,14 +1,16 @@
 #include "user/ctr/environment.h"
 #include "user/ctr/rootfs.h"
 #include "user/ctr/sys.h"
+#include <asm/unistd.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/mount.h>
+#include <sys/mount.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 
-#define DETACH 2                                                  // MNT_DETACH
+#include <sys/sysmacros.h>
+
 #define KEPT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC) // the same bits in statfs
 
 static const struct device_config default_devices[] = {
@@ -25,14 +27,13 @@ static const struct device_config *device_at(const struct config *config, int i)
 
 int stage_devices(const struct config *config, const char *stage)
 {
-    if (make_dir(stage, 0755) ||
-        sys_mount("ctr", stage, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755"))
+    if (make_dir(stage, 0755) || mount("ctr", stage, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755"))
         return fail_errno("devices: tmpfs on %s", stage);
     for (int i = 0; i < DEFAULT_DEVICES + config->device_count; i++) {
         const struct device_config *device = device_at(config, i);
         const char *node = format_text("%s/%d", stage, i);
         unsigned type = device->type == 'c' ? S_IFCHR : device->type == 'b' ? S_IFBLK : S_IFIFO;
-        if (sys_mknodat(AT_FDCWD, node, type, device->major, device->minor) ||
+        if (mknodat(AT_FDCWD, node, type, makedev(device->major, device->minor)) ||
             chmod(node, device->mode) || chown(node, device->uid, device->gid))
             return fail_errno("device %s", device->path);
     }
@@ -45,7 +46,7 @@ static int remount(int root, const char *path, unsigned long flags)
     int fd = open_in_root(root, path);
     if (fd < 0)
         return -1;
-    int result = sys_mount(NULL, fd_path(fd), NULL, flags, NULL);
+    int result = mount(NULL, fd_path(fd), NULL, flags, NULL);
     int error = errno;
     close(fd);
     errno = error;
@@ -54,7 +55,7 @@ static int remount(int root, const char *path, unsigned long flags)
 
 static int bind_fd(int source, int target, unsigned long recursive)
 {
-    return sys_mount(fd_path(source), fd_path(target), NULL, MS_BIND | recursive, NULL);
+    return mount(fd_path(source), fd_path(target), NULL, MS_BIND | recursive, NULL);
 }
 
 static int add_bind(const struct environment *env, int root, const struct mount_config *mount)
@@ -85,19 +86,19 @@ static bool may_lack(const char *type)
     return errno == ENODEV && (strcmp(type, "sysfs") == 0 || strcmp(type, "mqueue") == 0);
 }
 
-static int add_mount(const struct environment *env, int root, const struct mount_config *mount)
+static int add_mount(const struct environment *env, int root, const struct mount_config *m)
 {
-    const char *type = strcmp(mount->type, "cgroup") == 0 ? "cgroup2" : mount->type;
-    unsigned long flags = mount->flags;
+    const char *type = strcmp(m->type, "cgroup") == 0 ? "cgroup2" : m->type;
+    unsigned long flags = m->flags;
     if (flags & MS_BIND)
-        return add_bind(env, root, mount);
+        return add_bind(env, root, m);
     if (strcmp(type, "tmpfs") == 0)
         flags |= MS_NODEV;
-    int to = open_target(root, mount->destination, true);
+    int to = open_target(root, m->destination, true);
     if (to < 0)
         return -1;
-    if (sys_mount(mount->source, fd_path(to), type, flags, mount->data) && !may_lack(type))
-        return fail_errno("%s: mounting %s on %s", mount->json_path, type, mount->destination);
+    if (mount(m->source, fd_path(to), type, flags, m->data) && !may_lack(type))
+        return fail_errno("%s: mounting %s on %s", m->json_path, type, m->destination);
     close(to);
     return 0;
 }
@@ -158,8 +159,8 @@ static int mask(int root, const char *path)
     if (fstat(fd, &stat))
         return fail_errno("linux.maskedPaths: %s", path);
     int result = S_ISDIR(stat.st_mode)
-                     ? sys_mount("tmpfs", fd_path(fd), "tmpfs", MS_RDONLY | MS_NODEV, "mode=555")
-                     : sys_mount("/dev/null", fd_path(fd), NULL, MS_BIND, NULL);
+                     ? mount("tmpfs", fd_path(fd), "tmpfs", MS_RDONLY | MS_NODEV, "mode=555")
+                     : mount("/dev/null", fd_path(fd), NULL, MS_BIND, NULL);
     if (result)
         fail_errno("linux.maskedPaths: %s", path);
     close(fd);
@@ -192,7 +193,7 @@ static int restrict_paths(const struct config *config, int root)
         if (make_read_only(root, config->readonly_paths.items[i]))
             return -1;
     unsigned long flags = MS_NODEV | (config->root_readonly ? MS_RDONLY : 0);
-    if (sys_mount(NULL, fd_path(root), NULL, MS_REMOUNT | MS_BIND | flags, NULL))
+    if (mount(NULL, fd_path(root), NULL, MS_REMOUNT | MS_BIND | flags, NULL))
         return fail_errno("root: remounting");
     return 0;
 }
@@ -209,15 +210,16 @@ static int make_cwd(const struct config *config, int root)
 // The old root lands on top of the new one, and is taken off it.
 static int pivot(int root)
 {
-    if (fchdir(root) || sys_pivot_root(".", ".") || sys_umount(".", DETACH) || chdir("/"))
+    if (fchdir(root) || syscall(__NR_pivot_root, ".", ".") || umount2(".", MNT_DETACH) ||
+        chdir("/"))
         return fail_errno("pivot_root");
     return 0;
 }
 
 int environment_enter(const struct environment *env)
 {
-    if (sys_mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) ||
-        sys_mount(env->rootfs, env->rootfs, NULL, MS_BIND | MS_REC, NULL))
+    if (mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) ||
+        mount(env->rootfs, env->rootfs, NULL, MS_BIND | MS_REC, NULL))
         return fail_errno("root: %s", env->rootfs);
     int root = open(env->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0)

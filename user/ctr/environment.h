@@ -5,7 +5,7 @@
 // made outside, one by one; so a node that is in the image, or is made inside, opens nothing. Every
 // target is found by resolve_in, and mounted on through its descriptor.
 #pragma once
-#include "user/ctr/config.h"
+#include "user/lib/oci/config.h"
 
 struct environment {
     const struct config *config;

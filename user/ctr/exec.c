@@ -8,7 +8,8 @@
 #include "user/ctr/sys.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/prctl.h>
+#include <sys/prctl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,7 +33,7 @@ static int join_all(int pid)
             fds[kind] = open(path, O_RDONLY | O_CLOEXEC);
     }
     for (int kind = 0; kind < NS_COUNT; kind++)
-        if (fds[kind] >= 0 && sys_setns(fds[kind], namespace_kinds[kind].flag))
+        if (fds[kind] >= 0 && setns(fds[kind], namespace_kinds[kind].flag))
             return fail_errno("joining the %s namespace", namespace_kinds[kind].oci_name);
     if (fds[NS_USER] >= 0 && (setresgid(0, 0, 0) || setresuid(0, 0, 0)))
         return fail_errno("root of the user namespace");
@@ -54,12 +55,8 @@ static _Noreturn void run_inside(const struct process_config *process)
 {
     int status = 125;
     const char *program = program_prepare(process) ? NULL : program_find(process, &status);
-    if (program) {
-        execve(program, process->args.items,
-               process->env.items ? process->env.items : (char *[]){NULL});
-        fail_errno("%s", program);
-        status = 126;
-    }
+    if (program)
+        program_run(process, program);
     complain(status);
 }
 
@@ -70,7 +67,7 @@ static _Noreturn void help(const struct process_config *process, int pid, int go
     if (close_descriptors(keep) || read(go, &byte, 1) != 1)
         complain(125);
     close(go);
-    sys_prctl(PR_SET_DUMPABLE, 0, 0);
+    prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L);
     if (join_all(pid))
         complain(125);
     pid_t child = fork();
@@ -93,13 +90,10 @@ int container_exec(const char *id, const struct run_options *options, int *statu
         return -1;
     if (strcmp(state.status, "running") != 0)
         return fail("container \"%s\" is %s, not running", id, state.status);
-    const char *file = format_text("%s/config.json", state.bundle);
-    size_t length;
-    char *text = read_file_at(AT_FDCWD, file, 1 << 20, &length);
-    if (!text || config_parse(&bundle.config, file, text, length))
+    if (bundle_open(&bundle, state.bundle))
         return -1;
     struct process_config *process = &bundle.config.process;
-    process->args = (struct list_of_text){options->args, options->arg_count, 0};
+    process->args = options->args;
     for (int i = 0; i < options->env.count; i++)
         list_add(&process->env, options->env.items[i]);
     if (options->working_dir)

@@ -3,9 +3,9 @@
 #include "user/ctr/program.h"
 #include "user/ctr/sys.h"
 #include <fcntl.h>
-#include <linux/prctl.h>
+#include <sys/prctl.h>
+#include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 
 bool namespace_supported(int kind)
@@ -16,7 +16,7 @@ bool namespace_supported(int kind)
 int namespace_join(int kind, const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || sys_setns(fd, namespace_kinds[kind].flag))
+    if (fd < 0 || setns(fd, namespace_kinds[kind].flag))
         return fail_errno("%s namespace %s", namespace_kinds[kind].oci_name, path);
     close(fd);
     return 0;
@@ -33,8 +33,7 @@ static int enter_namespaces(const struct config *config)
     if (config->namespaces[NS_USER].wanted && (setresgid(0, 0, 0) || setresuid(0, 0, 0)))
         return fail_errno("root of the user namespace");
     // Only now, in its cgroup, does that become the root of what it sees.
-    if (cgroup->wanted && !cgroup->path &&
-        sys_unshare((unsigned long)namespace_kinds[NS_CGROUP].flag))
+    if (cgroup->wanted && !cgroup->path && unshare(namespace_kinds[NS_CGROUP].flag))
         return fail_errno("cgroup namespace");
     if (config->hostname && sethostname(config->hostname, strlen(config->hostname)))
         return fail_errno("hostname");
@@ -62,7 +61,7 @@ static const char *build(struct first *first, int *status)
         .console = first->tty->slave >= 0 ? first->tty->name : NULL,
     };
     const int keep[] = {first->go, first->report, first->fifo, first->tty->slave, -1};
-    sys_prctl(PR_SET_DUMPABLE, 0, 0);
+    prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L);
     if (close_descriptors(keep))
         return NULL;
     if (read(first->go, &byte, 1) != 1)
@@ -95,9 +94,5 @@ _Noreturn void first_run(struct first *first)
     if (read(first->fifo, &byte, 1) != 1)
         _exit(125);
     close(first->fifo);
-    execve(program, process->args.items,
-           process->env.items ? process->env.items : (char *[]){NULL});
-    fail_errno("%s", program);
-    dprintf(2, "ctr: %s\n", error_text);
-    _exit(126);
+    program_run(process, program);
 }

@@ -1,6 +1,6 @@
 #include "user/ctr/image.h"
 #include "user/ctr/blob.h"
-#include "user/ctr/json.h"
+#include "user/lib/oci/json.h"
 #include "user/ctr/sys.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -127,11 +127,11 @@ static int read_config(struct image *image, const struct descriptor *config)
     if (!text || json_parse(&doc, file, text, strlen(text)))
         return -1;
     struct json root = json_root(&doc), part = json_object(&root, "config");
-    image->entrypoint = json_texts(&part, "Entrypoint");
-    image->cmd = json_texts(&part, "Cmd");
-    image->env = json_texts(&part, "Env");
-    image->working_dir = json_text(&part, "WorkingDir", "");
-    image->user = json_text(&part, "User", "");
+    image->config.entrypoint = json_texts(&part, "Entrypoint");
+    image->config.cmd = json_texts(&part, "Cmd");
+    image->config.env = json_texts(&part, "Env");
+    image->config.working_dir = json_text(&part, "WorkingDir", "");
+    image->config.user = json_text(&part, "User", "");
     struct json root_fs = json_need_object(&root, "rootfs");
     struct list_of_text diff_ids = json_texts(&root_fs, "diff_ids");
     if (doc.failed)

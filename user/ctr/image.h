@@ -1,7 +1,7 @@
 // OCI images as they lie in a directory (image layout 1.0): oci-layout, index.json, blobs/sha256/*.
 // Every blob that is read is compared with the size and the digest that its descriptor gives.
 #pragma once
-#include "user/ctr/text.h"
+#include "user/lib/oci/spec.h"
 
 struct layer {
     const char *digest;  // "sha256:…" of the blob
@@ -15,8 +15,7 @@ struct image {
     const char *digest; // of the manifest
     struct layer *layers;
     int layer_count;
-    struct list_of_text entrypoint, cmd, env;
-    const char *working_dir, *user; // "" where the image does not say
+    struct image_config config;
 };
 
 // "IMAGE[:TAG]": a directory, or a name below $CTR_IMAGES (/lib/images). Reads manifest and

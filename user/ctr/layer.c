@@ -11,12 +11,13 @@
 #include "user/ctr/rootfs.h"
 #include "user/ctr/state.h"
 #include "user/ctr/sys.h"
-#include "user/ctr/tar.h"
+#include "user/lib/oci/tar.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #define WHITEOUT ".wh."
 #define OPAQUE ".wh..wh..opq"
@@ -75,7 +76,7 @@ static int put_whiteout(struct unpacking *u)
         return fail("a whiteout of \"%s\"", hidden);
     if (fstatat(u->dir, hidden, &stat, AT_SYMLINK_NOFOLLOW) == 0)
         return S_ISDIR(stat.st_mode) ? make_subdir_opaque(u->dir, hidden) : 0;
-    return sys_mknodat(u->dir, hidden, S_IFCHR, 0, 0) ? fail_errno("whiteout") : 0;
+    return mknodat(u->dir, hidden, S_IFCHR, makedev(0, 0)) ? fail_errno("whiteout") : 0;
 }
 
 // Takes away what an earlier entry of the same name left; directories stay. 1 if that was a
@@ -162,7 +163,8 @@ static int put_thing(struct unpacking *u, bool over_whiteout)
     unsigned type = entry->type == TAR_CHAR    ? S_IFCHR
                     : entry->type == TAR_BLOCK ? S_IFBLK
                                                : S_IFIFO;
-    return sys_mknodat(u->dir, u->name, type, entry->major, entry->minor) ? fail_errno("node") : 0;
+    return mknodat(u->dir, u->name, type, makedev(entry->major, entry->minor)) ? fail_errno("node")
+                                                                               : 0;
 }
 
 static int set_metadata(struct unpacking *u)
@@ -174,7 +176,8 @@ static int set_metadata(struct unpacking *u)
         return fail_errno("owner");
     if (entry->type != TAR_SYMLINK && fchmodat(u->dir, u->name, entry->mode, 0))
         return fail_errno("mode");
-    sys_set_times(u->dir, u->name, entry->mtime); // where times cannot be set, they stay
+    const struct timespec times[2] = {{.tv_sec = entry->mtime}, {.tv_sec = entry->mtime}};
+    utimensat(u->dir, u->name, times, AT_SYMLINK_NOFOLLOW); // where that cannot be done, they stay
     return 0;
 }
 

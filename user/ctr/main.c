@@ -1,10 +1,12 @@
 // ctr: an OCI container runtime. The commands and their options.
-#include "user/ctr/config.h"
+#include "user/lib/oci/config.h"
 #include "user/ctr/container.h"
+#include "user/ctr/image.h"
 #include "user/ctr/sys.h"
 #include "user/ctr/tty.h"
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,20 +139,13 @@ static int parse_options(struct run_options *options, char **argv, bool *image_o
 
 static const char *make_name(void)
 {
-    static const char digits[] = "0123456789abcdef";
-    unsigned char bytes[6];
-    char name[13] = "";
-    FILE *random = fopen("/dev/urandom", "r");
-    size_t got = random ? fread(bytes, 1, sizeof bytes, random) : 0;
-    if (random)
-        fclose(random);
-    if (got != sizeof bytes)
-        return format_text("%lx-%d", (unsigned long)time(NULL), (int)getpid());
-    for (int i = 0; i < 6; i++) {
-        name[2 * i] = digits[bytes[i] >> 4];
-        name[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    return copy_text(name, 12);
+    unsigned char bytes[6] = {0};
+    int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || read(fd, bytes, sizeof bytes) < 0)
+        bytes[0] = (unsigned char)getpid();
+    close(fd);
+    return format_text("%02x%02x%02x%02x%02x%02x", bytes[0], bytes[1], bytes[2], bytes[3], bytes[4],
+                       bytes[5]);
 }
 
 // The words behind the options of run and create.
@@ -168,9 +163,8 @@ static int take_words(struct run_options *options, char **words, bool image_only
         return fail("needs an image or --bundle DIR; see ctr help");
     } else {
         options->image = *words++;
-        options->args = words;
-        while (words[options->arg_count])
-            options->arg_count++;
+        while (*words)
+            list_add(&options->args, *words++);
     }
     if (!options->name)
         options->name = make_name();
@@ -251,19 +245,18 @@ static int state_command(struct run_options *options, char **words, bool image_o
 
 static int signal_number(const char *name)
 {
-    static const char *const names[] = {
-        "",     "HUP",  "INT",  "QUIT", "ILL",    "TRAP", "ABRT",  "BUS",  "FPE",  "KILL", "USR1",
-        "SEGV", "USR2", "PIPE", "ALRM", "TERM",   "",     "CHLD",  "CONT", "STOP", "TSTP", "TTIN",
-        "TTOU", "URG",  "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",   "PWR",  "SYS",
-    };
+    struct list_of_text names =
+        list_of_words("0 HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM "
+                      "STKFLT CHLD CONT STOP "
+                      "TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS");
     char *end;
     long number = strtol(name, &end, 10);
     if (*name && !*end && number > 0 && number < 65)
         return (int)number;
     if (strncasecmp(name, "SIG", 3) == 0)
         name += 3;
-    for (int i = 1; i < 32; i++)
-        if (*name && strcasecmp(name, names[i]) == 0)
+    for (int i = 1; i < names.count; i++)
+        if (strcasecmp(name, names.items[i]) == 0)
             return i;
     return fail("%s: no such signal", name);
 }
@@ -285,9 +278,8 @@ static int delete_command(struct run_options *options, char **words, bool image_
 static int exec_command(struct run_options *options, char **words, bool image_only)
 {
     int status = 125;
-    options->args = words + 1;
-    while (options->args[options->arg_count])
-        options->arg_count++;
+    for (int i = 1; words[i]; i++)
+        list_add(&options->args, words[i]);
     return container_exec(words[0], options, &status) ? -1 : status;
 }
 

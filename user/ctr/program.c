@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/prctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,7 +16,7 @@
 static int drop_bounding(uint64_t kept)
 {
     for (int i = 0; i < 64; i++)
-        if (!(kept >> i & 1) && sys_prctl(PR_CAPBSET_DROP, (unsigned long)i, 0)) {
+        if (!(kept >> i & 1) && prctl(PR_CAPBSET_DROP, (unsigned long)i, 0L, 0L, 0L)) {
             if (errno == EINVAL) // behind the last that the kernel knows
                 break;
             return fail_errno("process.capabilities.bounding");
@@ -24,7 +26,7 @@ static int drop_bounding(uint64_t kept)
 
 static int set_ids(const struct process_config *process)
 {
-    if (sys_prctl(PR_SET_KEEPCAPS, 1, 0))
+    if (prctl(PR_SET_KEEPCAPS, 1L, 0L, 0L, 0L))
         return fail_errno("keepcaps");
     if (setgroups((size_t)process->group_count, process->groups) && errno != EPERM)
         return fail_errno("process.user.additionalGids");
@@ -40,10 +42,11 @@ static int set_capabilities(const struct capability_sets *sets)
     uint64_t have = sys_permitted(); // what this process lacks itself it cannot give
     if (sys_capset(sets->effective & have, sets->permitted & have, sets->inheritable & have))
         return fail_errno("process.capabilities");
-    sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0);
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0L, 0L, 0L);
     uint64_t ambient = sets->ambient & sets->permitted & sets->inheritable & have;
     for (int i = 0; i < 64; i++)
-        if (ambient >> i & 1 && sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, (unsigned long)i))
+        if (ambient >> i & 1 &&
+            prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, (unsigned long)i, 0L, 0L))
             return fail_errno("process.capabilities.ambient");
     return 0;
 }
@@ -83,10 +86,11 @@ int program_prepare(const struct process_config *process)
 {
     for (int i = 0; i < process->rlimit_count; i++) {
         const struct rlimit_config *limit = &process->rlimits[i];
-        if (sys_set_rlimit(limit->resource, limit->soft, limit->hard))
+        const struct rlimit value = {.rlim_cur = limit->soft, .rlim_max = limit->hard};
+        if (setrlimit(limit->resource, &value))
             return fail_errno("process.rlimits[%d]", i);
     }
-    if (process->no_new_privileges && sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0))
+    if (process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L))
         return fail_errno("process.noNewPrivileges");
     umask(process->umask == (uint32_t)-1 ? 022 : process->umask);
     if (drop_bounding(process->capabilities.bounding) || set_ids(process) ||
@@ -133,6 +137,15 @@ const char *program_find(const struct process_config *process, int *status)
     errno = error;
     fail_errno("process.args[0]: %s", name);
     return NULL;
+}
+
+_Noreturn void program_run(const struct process_config *process, const char *program)
+{
+    static char *none[] = {NULL};
+    execve(program, process->args.items, process->env.items ? process->env.items : none);
+    fail_errno("%s", program);
+    dprintf(2, "ctr: %s\n", error_text);
+    _exit(126);
 }
 
 int close_descriptors(const int *keep)

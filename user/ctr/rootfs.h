@@ -1,7 +1,7 @@
 // Opening things below an untrusted root: never through a link that leads out, never by a path that
 // another process could swap.
 #pragma once
-#include "user/ctr/path.h"
+#include "user/lib/oci/path.h"
 
 // Resolves `path` inside the directory `root` (a descriptor) under `rule`; clean form in out. 0 or
 // -1.

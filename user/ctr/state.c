@@ -1,6 +1,4 @@
 #include "user/ctr/state.h"
-#include "user/ctr/json.h"
-#include "user/ctr/jsonout.h"
 #include "user/ctr/sys.h"
 #include <dirent.h>
 #include <errno.h>
@@ -43,7 +41,6 @@ int64_t process_start_time(int pid)
 
 int state_read(struct state *state, const char *id)
 {
-    struct json_doc doc;
     size_t length;
     const char *path = format_text("%s/state.json", state_dir(id));
     if (!state_valid_id(id))
@@ -51,21 +48,7 @@ int state_read(struct state *state, const char *id)
     char *text = read_file_at(AT_FDCWD, path, 1 << 20, &length);
     if (!text)
         return errno == ENOENT ? fail("no container \"%s\"", id) : -1;
-    if (json_parse(&doc, path, text, length))
-        return -1;
-    struct json root = json_root(&doc);
-    *state = (struct state){
-        .id = json_need_text(&root, "id"),
-        .status = json_need_text(&root, "status"),
-        .pid = (int)json_int(&root, "pid", 0, 0, INT32_MAX),
-        .bundle = json_need_text(&root, "bundle"),
-        .cgroup = json_text(&root, "cgroup", ""),
-        .image = json_text(&root, "image", ""),
-        .command = json_text(&root, "command", ""),
-        .start_time = json_int(&root, "startTime", -1, -1, INT64_MAX),
-        .created = json_int(&root, "created", 0, 0, INT64_MAX),
-    };
-    if (doc.failed)
+    if (state_from_json(state, path, text, length))
         return -1;
     int64_t now = state->pid ? process_start_time(state->pid) : -1;
     if (strcmp(state->status, "creating") != 0 && (now < 0 || now != state->start_time)) {
@@ -75,37 +58,16 @@ int state_read(struct state *state, const char *id)
     return 0;
 }
 
-static char *to_json(const struct state *state, bool for_specification)
-{
-    struct json_out out = {0};
-    out_open(&out, NULL, '{');
-    out_text(&out, "ociVersion", "1.0.2");
-    out_text(&out, "id", state->id);
-    out_text(&out, "status", state->status);
-    if (state->pid)
-        out_int(&out, "pid", state->pid);
-    out_text(&out, "bundle", state->bundle);
-    if (!for_specification) {
-        out_text(&out, "cgroup", state->cgroup);
-        out_text(&out, "image", state->image);
-        out_text(&out, "command", state->command);
-        out_int(&out, "startTime", state->start_time);
-        out_int(&out, "created", state->created);
-    }
-    out_close(&out, '}');
-    return out.buffer.data;
-}
-
 int state_write(const struct state *state)
 {
     const char *path = format_text("%s/state.json", state_dir(state->id));
-    int result = replace_file(path, to_json(state, false));
+    int result = replace_file(path, state_to_json(state, true));
     return result || chmod(path, 0644) == 0 ? result : fail_errno("%s", path);
 }
 
 void state_print(const struct state *state)
 {
-    fputs(to_json(state, true), stdout);
+    fputs(state_to_json(state, false), stdout);
 }
 
 static int by_name(const void *a, const void *b)

@@ -1,24 +1,6 @@
-// What is known of a container between commands: $CTR_ROOT/ID/state.json ($CTR_ROOT is /run/ctr).
-// Other programs may read that file (worlds does). It is replaced as a whole, never written in
-// place, and has
-//
-//   ociVersion, id, status, pid, bundle   as the OCI runtime specification says; status is what was
-//   last written (created,
-//                                         running, stopped): with its pid gone, a container is
-//                                         stopped whatever it says
-//   cgroup      its path below the cgroup file system: "/ctr/ID"
-//   image       "NAME:TAG", or "" for a bundle
-//   command     its arguments, joined by blanks
-//   startTime   of pid, field 22 of /proc/PID/stat: tells the process from a later one of that
-//   number created     seconds since 1970
+// The states of containers in files (user/lib/oci/state_json.h), and whether they still hold.
 #pragma once
-#include "user/ctr/text.h"
-
-struct state {
-    const char *id, *status, *bundle, *cgroup, *image, *command;
-    int pid;
-    int64_t start_time, created;
-};
+#include "user/lib/oci/state_json.h"
 
 const char *state_root(void);
 const char *state_dir(const char *id); // $CTR_ROOT/ID

@@ -10,49 +10,9 @@
 #include <sys/stat.h>
 #include <time.h>
 
-long syscall(long number, ...);
-
 long sys_clone(unsigned long flags)
 {
     return syscall(__NR_clone, flags | SIGCHLD, 0L, 0L, 0L, 0L);
-}
-
-int sys_unshare(unsigned long flags)
-{
-    return (int)syscall(__NR_unshare, flags);
-}
-
-int sys_setns(int fd, int kind)
-{
-    return (int)syscall(__NR_setns, (long)fd, (long)kind);
-}
-
-int sys_mount(const char *source, const char *target, const char *type, unsigned long flags,
-              const char *data)
-{
-    return (int)syscall(__NR_mount, source, target, type, flags, data);
-}
-
-int sys_umount(const char *target, int flags)
-{
-    return (int)syscall(__NR_umount2, target, (long)flags);
-}
-
-int sys_pivot_root(const char *new_root, const char *put_old)
-{
-    return (int)syscall(__NR_pivot_root, new_root, put_old);
-}
-
-int sys_prctl(int option, unsigned long a, unsigned long b)
-{
-    return (int)syscall(__NR_prctl, (long)option, a, b, 0L, 0L);
-}
-
-int sys_mknodat(int dir, const char *name, unsigned mode, uint32_t major, uint32_t minor)
-{
-    unsigned long dev = (minor & 0xff) | (unsigned long)(major & 0xfff) << 8 |
-                        (unsigned long)(minor & ~0xffu) << 12; // as the kernel packs it
-    return (int)syscall(__NR_mknodat, (long)dir, name, (long)mode, dev);
 }
 
 int sys_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable)
@@ -75,21 +35,9 @@ uint64_t sys_permitted(void)
     return data[0].permitted | (uint64_t)data[1].permitted << 32;
 }
 
-int sys_set_rlimit(int resource, uint64_t soft, uint64_t hard)
-{
-    uint64_t limit[2] = {soft, hard};
-    return (int)syscall(__NR_prlimit64, 0L, (long)resource, limit, NULL);
-}
-
 int sys_fsetxattr(int fd, const char *name, const char *value, size_t size)
 {
     return (int)syscall(__NR_fsetxattr, (long)fd, name, value, size, 0L);
-}
-
-int sys_set_times(int dir, const char *name, int64_t seconds)
-{
-    int64_t times[4] = {seconds, 0, seconds, 0};
-    return (int)syscall(__NR_utimensat, (long)dir, name, times, 0x100L); // AT_SYMLINK_NOFOLLOW
 }
 
 const char *fd_path(int fd)

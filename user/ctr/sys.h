@@ -1,25 +1,14 @@
-// The Linux system calls that a small C library has no function for, by number; and reading and
-// writing small files.
+// System calls without a function in the C library, and reading and writing small files.
 #pragma once
-#include "user/ctr/text.h"
+#include "user/lib/oci/text.h"
 #include <sys/types.h>
 #include <unistd.h>
 
 // 0 or a positive value, or -1 with errno.
 long sys_clone(unsigned long flags); // as fork: 0 in the child
-int sys_unshare(unsigned long flags);
-int sys_setns(int fd, int kind);
-int sys_mount(const char *source, const char *target, const char *type, unsigned long flags,
-              const char *data);
-int sys_umount(const char *target, int flags);
-int sys_pivot_root(const char *new_root, const char *put_old);
-int sys_prctl(int option, unsigned long a, unsigned long b);
-int sys_mknodat(int dir, const char *name, unsigned mode, uint32_t major, uint32_t minor);
 int sys_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
 uint64_t sys_permitted(void); // capabilities
-int sys_set_rlimit(int resource, uint64_t soft, uint64_t hard);
 int sys_fsetxattr(int fd, const char *name, const char *value, size_t size);
-int sys_set_times(int dir, const char *name, int64_t seconds); // of the link itself
 
 // "/proc/self/fd/N", for system calls that want a path of an open file.
 const char *fd_path(int fd);

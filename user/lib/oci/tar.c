@@ -1,4 +1,4 @@
-#include "user/ctr/tar.h"
+#include "user/lib/oci/tar.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,7 +2,7 @@
 // names; POSIX.1-2017 pax. Pure: the bytes come through a callback. Nothing here trusts the
 // archive: lengths are bounded, checksums compared.
 #pragma once
-#include "user/ctr/text.h"
+#include "user/lib/oci/text.h"
 
 #define TAR_NAME_MAX 4095
 

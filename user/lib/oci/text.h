@@ -27,6 +27,7 @@ struct list_of_text { // `items` ends with NULL, as argv does
     int count, room;
 };
 void list_add(struct list_of_text *list, const char *text);
+struct list_of_text list_of_words(const char *words); // with blanks between
 
 struct buffer { // text that grows; always ends with NUL
     char *data;

@@ -1,7 +1,7 @@
 // A container's configuration: the OCI runtime specification's config.json as a struct. Pure: text
 // in, struct out.
 #pragma once
-#include "user/ctr/text.h"
+#include "user/lib/oci/text.h"
 #include <sys/types.h>
 
 struct mount_config {

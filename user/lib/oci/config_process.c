@@ -1,65 +1,38 @@
-#include "user/ctr/config_parts.h"
+#include "user/lib/oci/config_parts.h"
 #include <string.h>
 #include <strings.h>
 
-static const char *const capability_names[] = {
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-};
-#define CAPABILITY_COUNT (int)(sizeof capability_names / sizeof *capability_names)
+static const char capability_names[] =
+    "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE "
+    "NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO "
+    "SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME "
+    "SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG "
+    "WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE";
 
-int capability_number(const char *name)
+static const char rlimit_names[] = "CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS "
+                                   "SIGPENDING MSGQUEUE NICE RTPRIO RTTIME";
+
+// Which of `words` the name is, without its prefix; -1 if none.
+static int number_of(const char *name, const char *prefix, const char *words)
 {
-    if (strncasecmp(name, "CAP_", 4) == 0)
-        name += 4;
-    for (int i = 0; i < CAPABILITY_COUNT; i++)
-        if (strcasecmp(name, capability_names[i]) == 0)
+    struct list_of_text list = list_of_words(words);
+    if (strncasecmp(name, prefix, strlen(prefix)) == 0)
+        name += strlen(prefix);
+    for (int i = 0; i < list.count; i++)
+        if (strcasecmp(name, list.items[i]) == 0)
             return i;
     return -1;
 }
 
+int capability_number(const char *name)
+{
+    return number_of(name, "CAP_", capability_names);
+}
+
 const char *capability_name(int number)
 {
-    return number < CAPABILITY_COUNT ? format_text("CAP_%s", capability_names[number]) : NULL;
+    struct list_of_text list = list_of_words(capability_names);
+    return number < list.count ? format_text("CAP_%s", list.items[number]) : NULL;
 }
 
 static uint64_t parse_set(const struct json *object, const char *key)
@@ -88,20 +61,6 @@ static void parse_capabilities(struct capability_sets *sets, const struct json *
     sets->ambient = parse_set(&object, "ambient");
 }
 
-static int rlimit_number(const char *name)
-{
-    static const char *const names[] = {
-        "RLIMIT_CPU",      "RLIMIT_FSIZE", "RLIMIT_DATA",   "RLIMIT_STACK",
-        "RLIMIT_CORE",     "RLIMIT_RSS",   "RLIMIT_NPROC",  "RLIMIT_NOFILE",
-        "RLIMIT_MEMLOCK",  "RLIMIT_AS",    "RLIMIT_LOCKS",  "RLIMIT_SIGPENDING",
-        "RLIMIT_MSGQUEUE", "RLIMIT_NICE",  "RLIMIT_RTPRIO", "RLIMIT_RTTIME",
-    };
-    for (int i = 0; i < 16; i++)
-        if (strcmp(name, names[i]) == 0)
-            return i;
-    return -1;
-}
-
 static void parse_rlimits(struct process_config *process, const struct json *object)
 {
     struct json array = json_array(object, "rlimits"), item;
@@ -111,7 +70,7 @@ static void parse_rlimits(struct process_config *process, const struct json *obj
         const char *type = json_need_text(&item, "type");
         struct rlimit_config *limit = &process->rlimits[process->rlimit_count++];
         struct json at = json_member(&item, "type");
-        limit->resource = rlimit_number(type);
+        limit->resource = number_of(type, "RLIMIT_", rlimit_names);
         limit->soft = (uint64_t)json_need_int(&item, "soft", -1, INT64_MAX);
         limit->hard = (uint64_t)json_need_int(&item, "hard", -1, INT64_MAX);
         if (limit->resource < 0)

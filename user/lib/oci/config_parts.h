@@ -1,7 +1,7 @@
 // The two large parts of config.json. Complaints go to the document, as in json.h. Pure.
 #pragma once
-#include "user/ctr/config.h"
-#include "user/ctr/json.h"
+#include "user/lib/oci/config.h"
+#include "user/lib/oci/json.h"
 
 // Member "process" of `root`.
 void process_parse(struct process_config *process, const struct json *root);

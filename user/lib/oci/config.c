@@ -1,8 +1,8 @@
 // config.json as a whole; process and mounts have a file each. Missing members get the
 // specification's defaults.
-#include "user/ctr/config.h"
-#include "user/ctr/config_parts.h"
-#include <linux/sched.h>
+#include "user/lib/oci/config.h"
+#include "user/lib/oci/config_parts.h"
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "user/ctr/path.h"
+#include "user/lib/oci/path.h"
 #include <string.h>
 
 #define MAX_LINKS 40

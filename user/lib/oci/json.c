@@ -1,4 +1,4 @@
-#include "user/ctr/json.h"
+#include "user/lib/oci/json.h"
 #define JSMN_STATIC
 #define JSMN_STRICT
 #define JSMN_PARENT_LINKS
@@ -359,4 +359,19 @@ struct list_of_text json_texts(const struct json *object, const char *key)
     while (json_next(&array, &walk, &item))
         list_add(&list, json_as_text(&item));
     return list;
+}
+
+char *json_quote(const char *text)
+{
+    struct buffer buffer = {0};
+    buffer_add(&buffer, "\"", 1);
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c < 0x20)
+            buffer_printf(&buffer, "\\u%04x", c);
+        else
+            buffer_printf(&buffer, c == '"' || c == '\\' ? "\\%c" : "%c", c);
+    }
+    buffer_add(&buffer, "\"", 1);
+    return buffer.data;
 }

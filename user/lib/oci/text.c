@@ -1,4 +1,4 @@
-#include "user/ctr/text.h"
+#include "user/lib/oci/text.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -72,16 +72,23 @@ char *copy_text(const char *text, size_t length)
     return copy;
 }
 
+static char *format_list(const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    size_t room = (size_t)vsnprintf(NULL, 0, format, args) + 1;
+    char *text = alloc(room);
+    vsnprintf(text, room, format, again);
+    va_end(again);
+    return text;
+}
+
 char *format_text(const char *format, ...)
 {
-    va_list args, again;
+    va_list args;
     va_start(args, format);
-    va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
+    char *text = format_list(format, args);
     va_end(args);
-    char *text = alloc((size_t)n + 1);
-    vsnprintf(text, (size_t)n + 1, format, again);
-    va_end(again);
     return text;
 }
 
@@ -116,18 +123,22 @@ void buffer_add(struct buffer *buffer, const char *text, size_t length)
 
 void buffer_printf(struct buffer *buffer, const char *format, ...)
 {
-    va_list args, again;
+    va_list args;
     va_start(args, format);
-    va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
+    char *text = format_list(format, args);
     va_end(args);
-    char *text = malloc((size_t)n + 1);
-    if (text) {
-        vsnprintf(text, (size_t)n + 1, format, again);
-        buffer_add(buffer, text, (size_t)n);
+    buffer_add(buffer, text, strlen(text));
+}
+
+struct list_of_text list_of_words(const char *words)
+{
+    struct list_of_text list = {0};
+    while (*words) {
+        size_t length = strcspn(words, " ");
+        list_add(&list, copy_text(words, length));
+        words += length + (words[length] == ' ');
     }
-    free(text);
-    va_end(again);
+    return list;
 }
 
 bool starts_with(const char *text, const char *prefix)
@@ -142,22 +153,9 @@ bool parse_size(const char *text, int64_t *bytes)
     long long value = strtoll(text, &end, 10);
     if (end == text || errno || value < 0)
         return false;
-    int shift = 0;
-    switch (*end | 0x20) {
-    case 'k':
-        shift = 10;
-        break;
-    case 'm':
-        shift = 20;
-        break;
-    case 'g':
-        shift = 30;
-        break;
-    }
-    if (shift)
-        end++;
-    if (shift && (*end | 0x20) == 'b')
-        end++;
+    const char *units = "kmg", *unit = *end ? strchr(units, *end | 0x20) : NULL;
+    int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+    end += unit != NULL;
     if (*end || value > (INT64_MAX >> shift))
         return false;
     *bytes = (int64_t)value << shift;

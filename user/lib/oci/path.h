@@ -5,7 +5,7 @@
 // component by component without following links, so that a link put there in between makes the
 // open fail instead of leading out.
 #pragma once
-#include "user/ctr/text.h"
+#include "user/lib/oci/text.h"
 
 #define PATH_SIZE 4096
 

@@ -1,5 +1,5 @@
-#include "user/ctr/config_parts.h"
-#include <linux/mount.h>
+#include "user/lib/oci/config_parts.h"
+#include <sys/mount.h>
 #include <string.h>
 
 static const struct option {

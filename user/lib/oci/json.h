@@ -5,7 +5,7 @@
 // Errors stick: the first one stays in error_text and in doc->failed, later reads give defaults. So
 // a reader of a whole document asks for everything and looks at doc->failed once, at the end.
 #pragma once
-#include "user/ctr/text.h"
+#include "user/lib/oci/text.h"
 
 struct json_doc {
     const char *file; // for messages
@@ -57,6 +57,8 @@ int64_t json_need_int(const struct json *object, const char *key, int64_t min, i
 bool json_bool(const struct json *object, const char *key, bool otherwise);
 // An array of strings; empty where absent.
 struct list_of_text json_texts(const struct json *object, const char *key);
+// Text as a JSON string, quotes around.
+char *json_quote(const char *text);
 // The value itself as text, as a number.
 const char *json_as_text(const struct json *value);
 int64_t json_as_int(const struct json *value, int64_t min, int64_t max); // min on failure
