@@ -1,4 +1,8 @@
-// The areas of an address space: a list in address order and the area that was asked for last.
+// The areas of an address space: a list in address order, a treap to find one by its address, and
+// the area that was asked for last.
+//
+// A treap is a binary search tree by start address that is a heap by a random priority as well,
+// which keeps it balanced whatever the order of insertions is.
 #include "kernel/mm/area.h"
 #include <linux/mman.h>
 #include "kernel/lib/err.h"
@@ -21,23 +25,76 @@ struct area *area_next(const struct area *a)
     return a->link.next == &a->aspace->areas ? NULL : list_entry(a->link.next, struct area, link);
 }
 
+static u32 random_priority(void)
+{
+    static u32 state = 2463534242;
+    state ^= state << 13;
+    state ^= state >> 17;
+    return state ^= state << 5;
+}
+
+// Cuts tree t into the areas before `start` and those from it on.
+static void tree_split(struct area *t, vaddr_t start, struct area **before, struct area **after)
+{
+    while (t) {
+        if (t->start < start) {
+            *before = t;
+            before = &t->right;
+            t = t->right;
+        } else {
+            *after = t;
+            after = &t->left;
+            t = t->left;
+        }
+    }
+    *before = *after = NULL;
+}
+
+static void tree_insert(struct area **root, struct area *a)
+{
+    a->priority = random_priority();
+    while (*root && (*root)->priority >= a->priority)
+        root = a->start < (*root)->start ? &(*root)->left : &(*root)->right;
+    tree_split(*root, a->start, &a->left, &a->right);
+    *root = a;
+}
+
+static void tree_remove(struct area **root, struct area *a)
+{
+    while (*root != a)
+        root = a->start < (*root)->start ? &(*root)->left : &(*root)->right;
+    struct area *l = a->left, *r = a->right;
+    while (l && r) {
+        if (l->priority > r->priority) {
+            *root = l;
+            root = &l->right;
+            l = l->right;
+        } else {
+            *root = r;
+            root = &r->left;
+            r = r->left;
+        }
+    }
+    *root = l ? l : r;
+}
+
 struct area *area_after(struct aspace *as, vaddr_t va)
 {
-    struct area *a = as->last_hit;
-    if (a && a->start <= va && va < a->end)
-        return a;
-    if (list_empty(&as->areas) || list_last(&as->areas, struct area, link)->end <= va)
-        return NULL;
-    if (!a || a->start > va) {
-        list_for_each (a, &as->areas, link)
-            if (a->end > va)
-                break;
-    } else {
-        while (a->end <= va)
-            a = list_entry(a->link.next, struct area, link);
+    struct area *best = as->last_hit;
+    if (best && best->start <= va && va < best->end)
+        return best;
+    best = NULL;
+    for (struct area *a = as->area_tree; a;) {
+        if (a->end > va) {
+            best = a;
+            a = a->left;
+        } else {
+            a = a->right;
+        }
     }
-    as->last_hit = a;
-    return a;
+    if (best)
+        as->last_hit = best;
+    return best;
 }
 
 struct area *aspace_find(struct aspace *as, vaddr_t va)
@@ -82,6 +139,7 @@ void area_insert(struct aspace *as, struct area *a)
 {
     struct area *next = area_after(as, a->start);
     list_append(next ? &next->link : &as->areas, &a->link);
+    tree_insert(&as->area_tree, a);
     a->aspace = as;
     as->area_count++;
     as->generation++;
@@ -97,6 +155,7 @@ void area_remove(struct area *a)
         a->object->writable_maps--;
     list_remove(&a->object_link);
     list_remove(&a->link);
+    tree_remove(&a->aspace->area_tree, a);
     a->aspace->area_count--;
     a->aspace->generation++;
     if (a->aspace->last_hit == a)

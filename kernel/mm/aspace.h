@@ -19,14 +19,16 @@ struct vmobject;
 struct area {
     struct aspace *aspace;
     vaddr_t start, end;
-    u32 prot;                // PROT_READ | PROT_WRITE | PROT_EXEC
-    u32 flags;               // MAP_SHARED or MAP_PRIVATE, MAP_GROWSDOWN
-    struct vmobject *object; // NULL: private anonymous
-    u64 offset;              // pages into object
-    struct list link;        // in aspace.areas, in address order
-    struct list object_link; // in object->areas
-    bool own_pages;          // private pages were put into it: fork must copy its entries
-    char name[24];           // "[heap]", "[stack]", … or ""
+    u32 prot;                  // PROT_READ | PROT_WRITE | PROT_EXEC
+    u32 flags;                 // MAP_SHARED or MAP_PRIVATE, MAP_GROWSDOWN
+    struct vmobject *object;   // NULL: private anonymous
+    u64 offset;                // pages into object
+    struct list link;          // in aspace.areas, in address order
+    struct area *left, *right; // in aspace.area_tree: areas before and after this one
+    u32 priority;              // area.c: of the tree
+    struct list object_link;   // in object->areas
+    bool own_pages;            // private pages were put into it: fork must copy its entries
+    char name[24];             // "[heap]", "[stack]", … or ""
     void *file; // the struct file mapped, for /proc/PID/maps: opaque here, counted through
                 // area_file_ops
 };
@@ -51,7 +53,8 @@ struct aspace {
     u32 refs;
     paddr_t pml4;
     struct list areas;
-    struct area *last_hit; // cache of the last lookup
+    struct area *area_tree; // the same areas, to find one by its address
+    struct area *last_hit;  // cache of the last lookup
     struct list watchers;
     struct cgroup *cgroup; // who pays
     vaddr_t brk_start, brk;

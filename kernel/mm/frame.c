@@ -14,6 +14,7 @@
 
 #define LOW_MEMORY_END 0x100000UL // BIOS data, AP start-up code
 #define CACHE_SIZE 128
+#define KERNEL_RESERVE 128 // frames that only the kernel's own needs may use up
 
 struct page *frame_array;
 u64 frame_array_size; // entries
@@ -130,7 +131,7 @@ struct page *frame_alloc_charged(struct cgroup *cg, unsigned flags)
         out_of_memory(over);
         return NULL;
     }
-    struct page *p = frame_alloc(0, flags);
+    struct page *p = free_frames > KERNEL_RESERVE ? frame_alloc(0, flags) : NULL;
     if (p) {
         p->cgroup = cg;
         return p;
