@@ -1,0 +1,9 @@
+// Character devices: drivers by major number (kernel/fs/devfs.c).
+#pragma once
+#include "kernel/fs/vfs.h"
+
+// The driver of a major number, or NULL.
+const struct file_ops *chrdev_find(u32 major);
+// The next registered major from `major` on, with its name; false at the end. For /proc/devices.
+bool chrdev_next(u32 *major, const char **name);
+void devfs_init(void);
