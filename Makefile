@@ -42,10 +42,17 @@ $(BUILD)/%.S.o: %.S
 	@echo "  AS      $<"
 	$(V)$(CC) $(CFLAGS_KERNEL) -D__ASSEMBLER__ -c -o $@ $<
 
-$(BUILD)/vivarium.elf: $(KERNEL_OBJ) $(KERNEL_LDS)
+# Linked twice: the first link says where the functions lie, the second has the table of their names for backtraces.
+KERNEL_LINK := $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
+    -Wl,--no-warn-rwx-segments -Wl,--unresolved-symbols=ignore-all -T $(KERNEL_LDS)
+SYMBOLS := $(BUILD)/symbols
+
+$(BUILD)/vivarium.elf: $(KERNEL_OBJ) $(KERNEL_LDS) tools/symbols.py
 	@echo "  LD      $@"
-	$(V)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
-	    -Wl,--no-warn-rwx-segments -T $(KERNEL_LDS) -o $@ $(KERNEL_OBJ)
+	$(V)python3 tools/symbols.py </dev/null >$(SYMBOLS).0.S && $(CC) -c -o $(SYMBOLS).0.o $(SYMBOLS).0.S
+	$(V)$(KERNEL_LINK) -o $(SYMBOLS).elf $(KERNEL_OBJ) $(SYMBOLS).0.o
+	$(V)nm -n $(SYMBOLS).elf | python3 tools/symbols.py >$(SYMBOLS).S && $(CC) -c -o $(SYMBOLS).o $(SYMBOLS).S
+	$(V)$(KERNEL_LINK) -o $@ $(KERNEL_OBJ) $(SYMBOLS).o
 
 # QEMU's -kernel takes a 32-bit ELF only.
 $(BUILD)/vivarium.elf32: $(BUILD)/vivarium.elf

@@ -1,4 +1,5 @@
-// What the boot loader said, kept in the kernel's own memory: command line, memory map, modules. Multiboot 0.6.96, 3.3.
+// What the boot loader said, kept in the kernel's own memory: command line, memory map, modules.
+// Multiboot specification 0.6.96, 3.3.
 #pragma once
 #include "kernel/lib/types.h"
 
@@ -10,8 +11,8 @@ struct boot_range {
 };
 
 struct boot_module {
-    paddr_t start, end;
-    char name[128];
+    paddr_t start, end; // bytes, not pages; in RAM, not over the kernel
+    char name[128];     // the module's string: file and words
 };
 
 struct boot_info {
@@ -24,5 +25,9 @@ struct boot_info {
 
 extern struct boot_info boot_info;
 
-// Value of the word `name=value` on the command line copied to buf (last one wins); false if it is absent. `name` alone gives "".
+// Fills boot_info from the Multiboot structure at the physical address; panics with the name of what is wrong.
+void boot_info_init(paddr_t multiboot);
+
+// Value of the word `name=value` on the command line copied to buf, cut at size (the last such word wins); false if it is
+// absent. The word `name` alone gives "".
 bool boot_option(const char *name, char *buf, size_t size);

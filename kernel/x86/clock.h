@@ -6,7 +6,9 @@
 #define NSEC_PER_MSEC 1000000UL
 #define NSEC_PER_USEC 1000UL
 
-// Nanoseconds since boot (CLOCK_MONOTONIC). Any context; the same on every CPU.
+// Measures the TSC (and the LAPIC timer) against the 8254, reads the CMOS clock. Boot CPU, after irq_init(), once.
+void clock_init(void);
+// Nanoseconds since boot (CLOCK_MONOTONIC); 0 before clock_init(). Any context; the same on every CPU.
 u64 clock_ns(void);
 // CLOCK_REALTIME minus CLOCK_MONOTONIC, in ns, read from the CMOS clock at boot; settable.
 u64 clock_realtime_offset(void);
@@ -15,5 +17,9 @@ void clock_set_realtime_offset(u64 ns);
 u64 clock_tsc_khz(void);
 // Makes timer_tick() run on this CPU at `ns` (clock_ns time) or as soon after as possible; one deadline a CPU, the newest counts.
 void clock_set_deadline(u64 ns);
+// Ends the machine when clock_ns() passes `ns` (viv.limit); 0: never. Boot CPU.
+void clock_set_limit(u64 ns);
 // Busy-waits; for device set-up only.
 void clock_delay_us(u64 us);
+// The timer's interrupt (irq.c). Kernel lock held.
+void clock_interrupt(void);

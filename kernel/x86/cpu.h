@@ -126,6 +126,22 @@ static inline void sti_hlt(void)
     asm volatile("sti; hlt" : : : "memory");
 }
 
+// True once SMAP is on: STAC and CLAC exist.
+extern bool cpu_has_smap;
+
+// Between the two the kernel may touch user pages (SMAP is lifted). No call that may schedule in between.
+static inline void user_access_begin(void)
+{
+    if (cpu_has_smap)
+        asm volatile("stac" : : : "memory", "cc");
+}
+
+static inline void user_access_end(void)
+{
+    if (cpu_has_smap)
+        asm volatile("clac" : : : "memory", "cc");
+}
+
 static inline u64 read_flags(void)
 {
     u64 v;

@@ -17,6 +17,13 @@ void log_raw(const char *text, size_t len);
 // The kernel's own bug: prints the message and a symbolised backtrace, stops all CPUs.
 void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
 
+// As panic, for a trap: prints the registers of tf and the backtrace of what it interrupted.
+struct trapframe;
+void panic_frame(struct trapframe *tf, const char *fmt, ...) __printf(2, 3) __noreturn;
+
+// With `on` a panic ends the machine (power_off(1)) after its report instead of halting it: viv.panic=off.
+void panic_set_power_off(bool on);
+
 // Prints a symbolised backtrace from frame pointer `rbp` on.
 void backtrace(u64 rip, u64 rbp);
 

@@ -42,6 +42,13 @@ static inline paddr_t virt_to_phys(const void *va)
     return v >= KERNEL_BASE ? v - KERNEL_BASE : v - DIRECT_MAP;
 }
 
+// Builds the kernel's tables from boot_info and goes over to them; drops from boot_info RAM that they cannot reach.
+// Boot CPU, once.
+void paging_init(void);
+
+// Bytes of physical memory from 0 on that the direct map covers.
+u64 direct_map_size(void);
+
 // Maps device registers uncached; `size` bytes from `pa`. Never unmapped.
 void *mmio_map(paddr_t pa, size_t size);
 

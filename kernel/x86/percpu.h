@@ -1,8 +1,7 @@
 // What each CPU has for itself, reached through GS while in the kernel.
 #pragma once
 #include "kernel/lib/types.h"
-
-#define MAX_CPUS 16
+#include "kernel/x86/stack.h"
 
 struct task;
 struct runqueue;
@@ -27,12 +26,15 @@ struct percpu {
     u32 id;                   // 0 .. cpu_count()-1, 0 boots
     u32 apic_id;
     bool online;
+    bool holds_klock;         // klock.c
     volatile bool need_resched;
     volatile bool tlb_flush_wanted; // set by another CPU that waits for our TLB flush
     struct task *idle;
     struct runqueue *rq;
     struct task *fpu_owner;   // reserved for lazy schemes; eager today
     u64 entry_tsc;            // TSC at the last entry from user mode, 0 while in user mode: how system time is told from user time
+    u64 deadline_ns;          // clock.c: when timer_tick() is wanted, 0: never
+    u64 timer_armed_ns;       // clock.c: when the hardware timer fires, 0: it is off
     u64 idle_ns;              // time spent idle, for /proc/stat
     void *hv;                 // the hypervisor's per-CPU state
     struct tss tss __aligned(16);
@@ -46,6 +48,14 @@ static inline struct percpu *this_cpu(void)
     struct percpu *p;
     asm volatile("mov %%gs:0, %0" : "=r"(p));
     return p;
+}
+
+// Sets where entries from user mode find their kernel stack: `top` is its end, 16-byte aligned.
+static inline void percpu_set_kernel_stack(u64 top)
+{
+    struct percpu *cpu = this_cpu();
+    cpu->kernel_rsp = top;
+    cpu->tss.rsp[0] = top;
 }
 
 // CPUs found at boot and started; ids are dense.

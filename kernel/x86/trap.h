@@ -66,6 +66,14 @@ void return_to_user(struct trapframe *tf);                    // kernel/task: si
 // Returns true and moves tf->rip if there is one.
 bool trap_fixup(struct trapframe *tf);
 
+// The end of an exception in the kernel that nobody can handle: panic with the registers and the backtrace of tf.
+void __noreturn trap_die(struct trapframe *tf);
+// Breakpoints (INT3) met in the kernel so far: each is counted and passed over.
+u64 trap_breakpoints(void);
+
+// Makes SYSCALL enter the kernel on this CPU.
+void syscall_init_cpu(void);
+
 // Calls fn(arg) on each interrupt of ISA line `irq` (0-15), with the kernel lock held; unmasks the line. -EBUSY if taken.
 int irq_register(unsigned irq, void (*fn)(void *arg), void *arg);
 

@@ -1,0 +1,101 @@
+// The one place that knows every part of the kernel and starts them in order.
+#include "kernel/boot/boot_info.h"
+#include "kernel/lib/string.h"
+#include "kernel/x86/acpi.h"
+#include "kernel/x86/apic.h"
+#include "kernel/x86/clock.h"
+#include "kernel/x86/cpu.h"
+#include "kernel/x86/cpu_init.h"
+#include "kernel/x86/descriptors.h"
+#include "kernel/x86/irq.h"
+#include "kernel/x86/klock.h"
+#include "kernel/x86/log.h"
+#include "kernel/x86/paging.h"
+#include "kernel/x86/power.h"
+#include "kernel/x86/smp.h"
+#include "kernel/x86/trap.h"
+
+#define COM1 0x3f8
+#define COM2 0x2f8
+
+void __noreturn kernel_main(paddr_t multiboot);
+
+// The log's port, what a panic does, the limit of guest time: from the command line.
+static void read_options(void)
+{
+    char value[32];
+    u64 seconds;
+
+    if (boot_option("viv.log", value, sizeof(value)) && strcmp(value, "ttyS1") == 0)
+        log_set_port(COM2);
+    if (boot_option("viv.panic", value, sizeof(value)) && strcmp(value, "off") == 0)
+        panic_set_power_off(true);
+    if (boot_option("viv.limit", value, sizeof(value)) && parse_u64(value, false, &seconds) == 0)
+        clock_set_limit(seconds * NSEC_PER_SEC);
+}
+
+static void describe_boot(void)
+{
+    u64 ram = 0;
+
+    for (unsigned i = 0; i < boot_info.ram_count; i++)
+        ram += boot_info.ram[i].end - boot_info.ram[i].start;
+    kprintf("Vivarium\n");
+    kprintf("boot: %lu MiB of RAM, %u modules, command line: %s\n", ram >> 20,
+            boot_info.module_count, boot_info.cmdline);
+    cpu_describe();
+}
+
+// Floor 0: the CPU, its tables, clocks and interrupts.
+static void start_x86(paddr_t multiboot)
+{
+    log_set_port(COM1);
+    idt_init();
+    cpu_init(&percpu_data[0]);
+    percpu_data[0].online = true;
+    klock_acquire();
+    boot_info_init(multiboot);
+    read_options();
+    describe_boot();
+    paging_init();
+    if (cpu_has_apic())
+        acpi_init();
+    apic_init();
+    percpu_data[0].apic_id = apic_present() ? apic_id() : 0;
+    irq_init();
+    clock_init();
+}
+
+static void start_other_cpu(void)
+{
+    for (;;)
+        sti_hlt();
+}
+
+static void run_boot_test(void)
+{
+    char name[32];
+
+    asm volatile("int3");
+    assert(trap_breakpoints() == 1);
+    if (!boot_option("viv.test", name, sizeof(name)))
+        return;
+    if (strcmp(name, "panic") == 0)
+        panic("viv.test=panic");
+    if (strcmp(name, "fault") == 0)
+        *(volatile int *)parse_u64 = 0; // read-only text
+    if (strcmp(name, "off") == 0)
+        power_off(0);
+    if (strcmp(name, "reboot") == 0)
+        machine_reboot();
+}
+
+void kernel_main(paddr_t multiboot)
+{
+    start_x86(multiboot);
+    smp_start(start_other_cpu);
+    run_boot_test();
+    klock_release();
+    for (;;)
+        sti_hlt();
+}

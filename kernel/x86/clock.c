@@ -1,0 +1,175 @@
+// Clocks. Time is the TSC, scaled; the deadline timer of a CPU is its LAPIC timer, or the 8254.
+//
+// The hardware timer is only moved forward: a deadline later than what is armed waits for the early
+// interrupt, which arms the rest. Most deadlines are pushed back before they are reached, and as a
+// guest each write to a timer is a world switch.
+#include "kernel/x86/clock.h"
+
+#include "kernel/x86/apic.h"
+#include "kernel/x86/cmos.h"
+#include "kernel/x86/cpu.h"
+#include "kernel/x86/log.h"
+#include "kernel/x86/percpu.h"
+#include "kernel/x86/pit.h"
+#include "kernel/x86/power.h"
+#include "kernel/x86/trap.h"
+
+#define PIT_IRQ 0
+#define CALIBRATION_TICKS (PIT_HZ / 100) // of the 8254: 10 ms
+#define SAMPLES 4
+#define HYPERVISOR_LEAF 0x40000000
+#define HYPERVISOR_TSC_LEAF 0x40000010 // EAX: TSC kHz, as several hypervisors have it
+#define CPUID1_ECX_HYPERVISOR BIT(31)
+
+static u64 tsc_base, tsc_khz, ns_per_tick; // ns_per_tick: times 2^32
+static u64 timer_hz;                       // of the LAPIC timer; 0: the 8254 is the timer
+static u64 realtime_offset, limit_ns;
+
+u64 clock_ns(void)
+{
+    return (unsigned __int128)(rdtsc() - tsc_base) * ns_per_tick >> 32;
+}
+
+u64 clock_tsc_khz(void)
+{
+    return tsc_khz;
+}
+
+u64 clock_realtime_offset(void)
+{
+    return realtime_offset;
+}
+
+void clock_set_realtime_offset(u64 ns)
+{
+    realtime_offset = ns;
+}
+
+void clock_delay_us(u64 us)
+{
+    u64 start = rdtsc(), ticks = us * tsc_khz / 1000;
+
+    while (rdtsc() - start < ticks)
+        cpu_relax();
+}
+
+// The counters, read as close together as can be.
+struct sample {
+    u64 tsc;
+    u32 timer;
+    u16 pit;
+};
+
+// A host may take the CPU away between two reads: the quickest of a few tries counts.
+static struct sample take_sample(void)
+{
+    struct sample best = {0};
+    u64 best_width = UINT64_MAX;
+
+    for (int i = 0; i < SAMPLES; i++) {
+        u64 before = rdtsc();
+        u32 timer = apic_present() ? apic_timer_count() : 0;
+        u16 pit = pit_read_count();
+        u64 width = rdtsc() - before;
+        if (width < best_width) {
+            best_width = width;
+            best = (struct sample){before + width / 2, timer, pit};
+        }
+    }
+    return best;
+}
+
+static u64 hypervisor_tsc_khz(void)
+{
+    if (!(cpuid(1, 0).ecx & CPUID1_ECX_HYPERVISOR) ||
+        cpuid(HYPERVISOR_LEAF, 0).eax < HYPERVISOR_TSC_LEAF)
+        return 0;
+    return cpuid(HYPERVISOR_TSC_LEAF, 0).eax;
+}
+
+static void calibrate(void)
+{
+    if (apic_present())
+        apic_timer_start(UINT32_MAX);
+    pit_start_count();
+    struct sample start = take_sample();
+    while ((u16)(start.pit - pit_read_count()) < CALIBRATION_TICKS)
+        cpu_relax();
+    struct sample end = take_sample();
+    u64 pit_ticks = (u16)(start.pit - end.pit);
+    tsc_khz = (end.tsc - start.tsc) * PIT_HZ / pit_ticks / 1000;
+    if (apic_present()) {
+        timer_hz = (u64)(start.timer - end.timer) * PIT_HZ / pit_ticks;
+        apic_timer_start(0);
+    }
+}
+
+void clock_init(void)
+{
+    tsc_base = rdtsc();
+    tsc_khz = apic_present() ? 0 : hypervisor_tsc_khz();
+    if (!tsc_khz)
+        calibrate();
+    if (!tsc_khz)
+        panic("clock: the TSC does not count\n");
+    ns_per_tick = ((unsigned __int128)1000000 << 32) / tsc_khz;
+    realtime_offset = cmos_read_time() * NSEC_PER_SEC - clock_ns();
+    if (!timer_hz)
+        irq_register(PIT_IRQ, (void (*)(void *))clock_interrupt, NULL);
+    kprintf("clock: TSC %lu.%03lu MHz, timer: %s\n", tsc_khz / 1000, tsc_khz % 1000,
+            timer_hz ? "local APIC" : "8254");
+}
+
+// Arms the hardware for this CPU's deadline, or as near before it as the hardware can count.
+static void arm(struct percpu *cpu, u64 now)
+{
+    u64 hz = timer_hz ? timer_hz : PIT_HZ, longest = timer_hz ? UINT32_MAX : UINT16_MAX;
+    u64 wait = cpu->deadline_ns > now ? cpu->deadline_ns - now : 0;
+    u64 ticks = (unsigned __int128)wait * hz / NSEC_PER_SEC + 1;
+
+    if (ticks > longest) {
+        ticks = longest;
+        wait = (unsigned __int128)ticks * NSEC_PER_SEC / hz;
+    }
+    cpu->timer_armed_ns = now + wait;
+    if (timer_hz)
+        apic_timer_start((u32)ticks);
+    else
+        pit_one_shot((u16)ticks);
+}
+
+void clock_set_deadline(u64 ns)
+{
+    struct percpu *cpu = this_cpu();
+
+    if (limit_ns && cpu->id == 0)
+        ns = min(ns, limit_ns);
+    cpu->deadline_ns = ns;
+    if (!cpu->timer_armed_ns || cpu->timer_armed_ns > ns)
+        arm(cpu, clock_ns());
+}
+
+void clock_set_limit(u64 ns)
+{
+    limit_ns = ns;
+    if (ns)
+        clock_set_deadline(ns);
+}
+
+void clock_interrupt(void)
+{
+    struct percpu *cpu = this_cpu();
+    u64 now = clock_ns();
+
+    cpu->timer_armed_ns = 0;
+    if (limit_ns && now >= limit_ns) {
+        kprintf("limit of %lu guest seconds reached\n", limit_ns / NSEC_PER_SEC);
+        power_off(0);
+    }
+    if (cpu->deadline_ns && now >= cpu->deadline_ns) {
+        cpu->deadline_ns = cpu->id == 0 ? limit_ns : 0;
+        timer_tick();
+    }
+    if (cpu->deadline_ns && !cpu->timer_armed_ns)
+        arm(cpu, clock_ns());
+}

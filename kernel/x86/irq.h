@@ -1,0 +1,10 @@
+// Device interrupts: the sixteen ISA lines, through the I/O APIC where there is one, else through the 8259 pair.
+#pragma once
+#include "kernel/lib/types.h"
+
+// Sets the interrupt controllers up with all lines masked (boot CPU, after apic_init()).
+void irq_init(void);
+// Serves vectors from VEC_IRQ_BASE on (trap.c). Kernel lock held.
+void irq_dispatch(u64 vector);
+// Interrupts served so far on line `irq`, for /proc/interrupts and /proc/stat.
+u64 irq_count(unsigned irq);
