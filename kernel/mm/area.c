@@ -261,3 +261,11 @@ bool area_range_free(struct aspace *as, vaddr_t start, vaddr_t end)
     struct area *a = area_after(as, start);
     return !a || a->start >= end;
 }
+
+bool area_room_for(struct aspace *as, u64 more)
+{
+    if (as->size_limit == UINT64_MAX)
+        return true;
+    u64 size = aspace_virtual_size(as);
+    return size <= as->size_limit && more <= as->size_limit - size;
+}

@@ -31,5 +31,7 @@ void area_set_prot(struct area *a, u32 prot);
 // Finds `len` free bytes below as->mmap_base, the highest there are; above it if there are none.
 // 0 if there is no room.
 vaddr_t area_find_gap(struct aspace *as, u64 len);
+// True if `more` bytes can be added under the limit of the address space's size.
+bool area_room_for(struct aspace *as, u64 more);
 // True if no area overlaps [start, end).
 bool area_range_free(struct aspace *as, vaddr_t start, vaddr_t end);

@@ -33,6 +33,7 @@ struct aspace *aspace_create(struct cgroup *cg)
     as->refs = 1;
     as->cgroup = cg ? cgroup_get(cg) : NULL;
     as->stack_limit = DEFAULT_STACK_LIMIT;
+    as->size_limit = UINT64_MAX;
     as->mmap_base = DEFAULT_MMAP_BASE;
     list_init(&as->areas);
     list_init(&as->watchers);
@@ -171,6 +172,7 @@ struct aspace *aspace_fork(struct aspace *as, struct cgroup *cg)
     child->brk = as->brk;
     child->mmap_base = as->mmap_base;
     child->stack_limit = as->stack_limit;
+    child->size_limit = as->size_limit;
     child->arg_start = as->arg_start;
     child->arg_end = as->arg_end;
     child->env_start = as->env_start;

@@ -60,6 +60,7 @@ struct aspace {
     vaddr_t brk_start, brk;
     vaddr_t mmap_base;                              // mappings grow down from here
     vaddr_t arg_start, arg_end, env_start, env_end; // for /proc/PID/cmdline, environ
+    u64 size_limit;                                 // bytes of all areas together (RLIMIT_AS)
     u64 stack_limit; // MAP_GROWSDOWN areas grow to at most so many bytes (RLIMIT_STACK)
     u32 area_count;
     u32 generation;              // counts changes of areas, to notice them after a sleep

@@ -37,7 +37,8 @@ static struct area *find_or_grow(struct aspace *as, vaddr_t va)
     if (!a || a->start <= va)
         return a;
     va = ALIGN_DOWN(va, PAGE_SIZE);
-    if (!(a->flags & MAP_GROWSDOWN) || a->end - va > as->stack_limit)
+    if (!(a->flags & MAP_GROWSDOWN) || a->end - va > as->stack_limit ||
+        !area_room_for(as, a->start - va))
         return NULL;
     struct area *below = area_prev(a);
     if (below && below->end + STACK_GAP > va)

@@ -66,7 +66,7 @@ long aspace_map(struct aspace *as, vaddr_t hint, u64 len, u32 prot, u32 flags,
     long at = place(as, hint, len, flags);
     if (at < 0)
         return at;
-    if (as->area_count >= AREA_MAX)
+    if (as->area_count >= AREA_MAX || !area_room_for(as, len))
         return -ENOMEM;
     struct area like = {.prot = prot,
                         .flags = flags & KEPT_FLAGS,

@@ -90,6 +90,8 @@ long aspace_remap(struct aspace *as, vaddr_t old, u64 old_len, u64 new_len, u32 
         int err = new_len < old_len ? aspace_unmap(as, old + new_len, old_len - new_len) : 0;
         return err ? err : (long)old;
     }
+    if (!area_room_for(as, new_len - old_len))
+        return -ENOMEM;
     if (can_grow(as, a, old + old_len, old + new_len)) {
         a->end = old + new_len;
         as->generation++;

@@ -367,6 +367,18 @@ static void addresses_are_checked(void)
     aspace_put(as);
 }
 
+static void size_limit_is_kept(void)
+{
+    struct aspace *as = aspace_create(group);
+    as->size_limit = 10 * PAGE_SIZE;
+    long at = aspace_map(as, 0, 8 * PAGE_SIZE, RW, ANON, NULL, 0, NULL, NULL);
+    expect(at > 0, 1);
+    expect(aspace_map(as, 0, 3 * PAGE_SIZE, RW, ANON, NULL, 0, NULL, NULL), -ENOMEM);
+    expect(aspace_remap(as, at, 8 * PAGE_SIZE, 11 * PAGE_SIZE, MREMAP_MAYMOVE, 0), -ENOMEM);
+    expect(aspace_map(as, 0, 2 * PAGE_SIZE, RW, ANON, NULL, 0, NULL, NULL) > 0, 1);
+    aspace_put(as);
+}
+
 static int invalidated, released;
 
 static void count_invalidate(struct aspace_watcher *w, vaddr_t start, vaddr_t end)
@@ -448,6 +460,7 @@ int main(void)
     stack_grows_to_its_limit();
     brk_moves_one_heap();
     addresses_are_checked();
+    size_limit_is_kept();
     watchers_hear_of_every_change();
     expect(group->memory.usage, 0);
     return failures != 0;
