@@ -24,7 +24,7 @@ static u64 next_imm(struct cursor *c, unsigned size)
     for (unsigned i = 0; i < size; i++)
         v |= (u64)next(c) << (8 * i);
     // Immediates are sign-extended to the operand.
-    return size < 8 && (v >> (8 * size - 1) & 1) ? v | ~0UL << (8 * size) : v;
+    return size && size < 8 && (v >> (8 * size - 1) & 1) ? v | ~0UL << (8 * size) : v;
 }
 
 static bool legacy_prefix(struct decoded *d, u8 b, bool *opsize, bool *adsize)
