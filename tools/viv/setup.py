@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 
 from . import paths, say
 
@@ -60,25 +61,25 @@ def as_root(command):
 
 def apt(arguments, text):
     """Runs apt-get with a meter; raises a Problem with its last error line."""
-    read_end, write_end = os.pipe()
     command = as_root(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y",
-                       "-o", "APT::Status-Fd=%d" % write_end, "-o", "Dpkg::Use-Pty=0"] + arguments)
-    if command[0] == "sudo":
-        command.insert(1, "-C%d" % (write_end + 1))
+                       "-o", "Dpkg::Use-Pty=0"] + arguments)
     meter = say.Meter(text)
-    process = subprocess.Popen(command, pass_fds=[write_end], stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    os.close(write_end)
-    with os.fdopen(read_end, encoding="utf-8", errors="replace") as status:
-        for line in status:
-            kind, _, rest = line.partition(":")
-            fields = rest.split(":")
-            if kind in ("dlstatus", "pmstatus") and len(fields) >= 2:
-                share = float(fields[1])
-                meter.show(share / 2 if kind == "dlstatus" else 50 + share / 2)
-    errors = process.stderr.read()
+    total = done = 0
+    with tempfile.TemporaryFile("w+") as errors_file:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors_file,
+                                   text=True, errors="replace")
+        for line in process.stdout:
+            found = re.match(r"(\d+) upgraded, (\d+) newly", line)
+            if found:
+                total = 3 * (int(found.group(1)) + int(found.group(2)))
+            elif total and re.match(r"Get:|Unpacking |Setting up ", line):
+                done += 1
+                meter.show(100 * done / total)
+        process.wait()
+        errors_file.seek(0)
+        errors = errors_file.read()
     meter.done()
-    if process.wait() != 0:
+    if process.returncode != 0:
         found = re.findall(r"^E: (.*)$", errors, re.M)
         raise say.Problem("apt-get %s failed (%s): check the network and /etc/apt/sources.list, then run ./viv setup"
                           % (arguments[0], found[0] if found else errors.strip()[-200:]))
@@ -89,7 +90,8 @@ def install(packages):
     if not wanted:
         return
     say.step("installing %d packages: %s" % (len(wanted), " ".join(wanted)))
-    apt(["update"], "reading the package lists")
+    say.step("reading the package lists")
+    apt(["update"], "")
     apt(["install", "--no-install-recommends"] + wanted, "installing packages")
     if missing(wanted):
         raise say.Problem("still missing: %s: run 'apt-get install' for them by hand" % " ".join(missing(wanted)))
