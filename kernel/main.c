@@ -1,6 +1,9 @@
 // The one place that knows every part of the kernel and starts them in order.
+#include "container/cgroup/cgroup.h"
 #include "kernel/boot/boot_info.h"
 #include "kernel/lib/string.h"
+#include "kernel/mm/frame.h"
+#include "kernel/mm/selftest.h"
 #include "kernel/x86/acpi.h"
 #include "kernel/x86/apic.h"
 #include "kernel/x86/clock.h"
@@ -66,6 +69,14 @@ static void start_x86(paddr_t multiboot)
     clock_init();
 }
 
+// Floor 1: memory and the cgroup that pays for it.
+static void start_memory(void)
+{
+    cgroup_init();
+    frame_init();
+    kprintf("mm: %lu MiB of RAM to give out\n", frame_free_count() >> (20 - PAGE_SHIFT));
+}
+
 static void start_other_cpu(void)
 {
     for (;;)
@@ -84,6 +95,10 @@ static void run_boot_test(void)
         panic("viv.test=panic");
     if (strcmp(name, "fault") == 0)
         *(volatile int *)parse_u64 = 0; // read-only text
+    if (strcmp(name, "mm") == 0) {
+        mm_selftest();
+        power_off(0);
+    }
     if (strcmp(name, "off") == 0)
         power_off(0);
     if (strcmp(name, "reboot") == 0)
@@ -93,6 +108,7 @@ static void run_boot_test(void)
 void kernel_main(paddr_t multiboot)
 {
     start_x86(multiboot);
+    start_memory();
     smp_start(start_other_cpu);
     run_boot_test();
     klock_release();

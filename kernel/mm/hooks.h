@@ -17,6 +17,3 @@ struct mm_task_ops {
     void (*yield)(void);
 };
 extern const struct mm_task_ops *mm_task_ops;
-
-// Reads what the CPU has (SMAP); once at start-up, after frame_init.
-void mm_init(void);

@@ -4,7 +4,6 @@
 #include "kernel/lib/err.h"
 #include "kernel/mm/aspace.h"
 #include "kernel/mm/hooks.h"
-#include "kernel/x86/cpu.h"
 #include "kernel/x86/log.h"
 #include "kernel/x86/trap.h"
 
@@ -24,29 +23,12 @@ static int serve(struct aspace *as, vaddr_t va, u32 pf_flags)
     return err;
 }
 
-static void __noreturn kernel_fault(struct trapframe *tf, u64 addr)
-{
-    kprintf("page fault at %#lx: %s %s by the kernel at %#lx, error %#lx\n", addr,
-            tf->error & PF_PRESENT ? "forbidden" : "missing",
-            tf->error & PF_FETCH   ? "fetch"
-            : tf->error & PF_WRITE ? "write"
-                                   : "read",
-            tf->rip, tf->error);
-    kprintf("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", tf->rax, tf->rbx, tf->rcx, tf->rdx);
-    kprintf("rsi %016lx rdi %016lx rbp %016lx rsp %016lx\n", tf->rsi, tf->rdi, tf->rbp, tf->rsp);
-    kprintf("r8  %016lx r9  %016lx r10 %016lx r11 %016lx\n", tf->r8, tf->r9, tf->r10, tf->r11);
-    kprintf("r12 %016lx r13 %016lx r14 %016lx r15 %016lx\n", tf->r12, tf->r13, tf->r14, tf->r15);
-    kprintf("cr3 %016lx flags %08lx\n", read_cr3(), tf->rflags);
-    backtrace(tf->rip, tf->rbp);
-    panic("unexpected page fault in the kernel\n");
-}
-
 // The kernel may touch user memory only where it has prepared for a fault.
 static void fault_in_kernel(struct trapframe *tf, struct aspace *as, u64 addr)
 {
     u64 rip = tf->rip;
     if (!trap_fixup(tf))
-        kernel_fault(tf, addr);
+        trap_die(tf);
     if (as && serve(as, addr, tf->error) == 0)
         tf->rip = rip;
 }

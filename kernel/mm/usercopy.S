@@ -1,25 +1,20 @@
 // The instructions that touch user memory, each with its place in the exception table: a fault that
 // cannot be served goes on at the fixup. Arguments are in rdi, rsi, rdx (System V ABI), checked by
 // usercopy.c. SMAP is lifted for just these instructions, where the CPU has it.
+#include "kernel/x86/extable.h"
 
         .macro  ACCESS_BEGIN
-        cmpb    $0, smap_enabled(%rip)
+        cmpb    $0, cpu_has_smap(%rip)
         je      .Lbegin\@
         stac
 .Lbegin\@:
         .endm
 
         .macro  ACCESS_END
-        cmpb    $0, smap_enabled(%rip)
+        cmpb    $0, cpu_has_smap(%rip)
         je      .Lend\@
         clac
 .Lend\@:
-        .endm
-
-        .macro  ON_FAULT insn, fixup
-        .pushsection __ex_table, "a"
-        .quad   \insn, \fixup
-        .popsection
         .endm
 
         .text
@@ -40,8 +35,8 @@ user_copy:
 4:      and     $7, %edx                // the rest again byte by byte, up to the very end of the page
         lea     (%rdx, %rcx, 8), %rcx
         jmp     2b
-        ON_FAULT 1b, 4b
-        ON_FAULT 2b, 3b
+        EX_TABLE(1b, 4b)
+        EX_TABLE(2b, 3b)
 
 // size_t user_clear(void *dst, size_t n): how many bytes were not cleared.
         .globl  user_clear
@@ -60,8 +55,8 @@ user_clear:
 4:      and     $7, %esi
         lea     (%rsi, %rcx, 8), %rcx
         jmp     2b
-        ON_FAULT 1b, 4b
-        ON_FAULT 2b, 3b
+        EX_TABLE(1b, 4b)
+        EX_TABLE(2b, 3b)
 
 // long user_strncpy(char *dst, const char *src, size_t n): copies up to n bytes, to the terminator
 // at most: the length without the terminator, n if there was none, -EFAULT (-14).
@@ -81,7 +76,7 @@ user_strncpy:
         ret
 4:      mov     $-14, %rax
         jmp     3b
-        ON_FAULT 2b, 4b
+        EX_TABLE(2b, 4b)
 
 // int user_cmpxchg32(u32 *p, u32 *old, u32 new): if *p == *old stores new there, else loads *old
 // from it, atomically. 0 or -EFAULT.
@@ -96,6 +91,6 @@ user_cmpxchg32:
         ret
 3:      mov     $-14, %eax
         jmp     2b
-        ON_FAULT 1b, 3b
+        EX_TABLE(1b, 3b)
 
         .section .note.GNU-stack, "", @progbits

@@ -1,8 +1,6 @@
 // Copies between the kernel and user memory: checks addresses, leaves the copying to usercopy.S.
 #include "kernel/mm/usercopy.h"
 #include "kernel/lib/err.h"
-#include "kernel/mm/hooks.h"
-#include "kernel/x86/cpu.h"
 #include "kernel/x86/paging.h"
 
 // usercopy.S
@@ -10,13 +8,6 @@ size_t user_copy(void *dst, const void *src, size_t n);
 size_t user_clear(void *dst, size_t n);
 long user_strncpy(char *dst, const char *src, size_t n);
 int user_cmpxchg32(u32 *p, u32 *old, u32 new);
-extern u8 smap_enabled;
-u8 smap_enabled;
-
-void mm_init(void)
-{
-    smap_enabled = (read_cr4() & CR4_SMAP) != 0;
-}
 
 static bool user_range(const void __user *p, size_t n)
 {
