@@ -115,6 +115,18 @@ static void wake_orphaned_group(struct process *p, struct process *parent)
     signal_send_group(g, SIGCONT, &info);
 }
 
+// PR_SET_PDEATHSIG, of each thread.
+static void send_parent_death(struct process *c)
+{
+    siginfo_t info = {.si_code = SI_KERNEL};
+    struct task *t;
+
+    list_for_each(t, &c->threads, thread_link) {
+        if (t->parent_death_signal)
+            signal_send_process(c, t->parent_death_signal, &info);
+    }
+}
+
 static void give_children_away(struct process *p)
 {
     struct process *c, *tmp, *reaper = find_reaper(p);
@@ -126,6 +138,7 @@ static void give_children_away(struct process *p)
         if (reaper)
             list_append(&reaper->children, &c->sibling);
         wake_orphaned_group(c, p);
+        send_parent_death(c);
         if (!c->zombie)
             continue;
         if (!reaper || parent_ignores_children(c))

@@ -367,6 +367,17 @@ void sched_set_nice(struct task *t, int nice)
     t->nice = nice < -20 ? -20 : nice > 19 ? 19 : nice;
 }
 
+void sched_set_affinity(struct task *t, u64 mask)
+{
+    t->affinity = mask;
+    if (!t->running || allowed(t, &percpu_data[t->cpu]))
+        return;
+    if (t == current())
+        this_cpu()->need_resched = true;
+    else
+        resched_cpu(&percpu_data[t->cpu]);
+}
+
 // ---- idle ---------------------------------------------------------------------------------------
 
 static struct task idle_tasks[MAX_CPUS];

@@ -22,8 +22,11 @@ bool resched_or_signal_pending(void);
 void sched_kick(struct task *t);
 // Accounts the time since the last call to current and its cgroup, as user/guest or system time.
 void account_time(bool user);
+// Brings current's times and its cgroup's up to now, user and system time told apart by the marks at kernel entry.
+void sched_account_now(void);
 // A task's cgroup changed, or the cgroup was frozen, thawed, unthrottled: look at it again.
 void sched_cgroup_changed(struct task *t);
 // Tasks that wait in the runqueue or run, for loadavg.
 u32 sched_runnable(void);
 void sched_set_nice(struct task *t, int nice);
+void sched_set_affinity(struct task *t, u64 mask);

@@ -16,8 +16,6 @@ void sched_program_deadline(u64 ns);
 void sched_enqueue(struct task *t);
 // The first thing that a new task does: finishes the switch that brought it here.
 void sched_finish_switch(void);
-// Brings t's times up to now (current: from the clock, others: what their CPU has accounted).
-void sched_account_now(void);
 
 // park.c: tasks whose cgroup is throttled or frozen.
 void park_init(void);

@@ -47,6 +47,7 @@ bool fatal_signal_pending(void);
 void signal_recalc(struct task *t);
 // Sets a temporary mask for the length of this system call (ppoll, pselect6, epoll_pwait, rt_sigsuspend, KVM_RUN).
 void signal_set_temporary_mask(u64 mask);
+void sigqueue_flush(struct sigqueue *q, u64 mask); // drops the signals of mask
 // Sets current's mask (SIGKILL and SIGSTOP stay out of it).
 void signal_set_blocked(u64 mask);
 // Takes the next signal of `mask` that waits for current, the thread's own first: its number, 0 if there is none.

@@ -10,6 +10,7 @@
 #include "kernel/mm/frame.h"
 #include "kernel/mm/slab.h"
 #include "kernel/mm/usercopy.h"
+#include "kernel/task/loadavg.h"
 #include "kernel/task/sched.h"
 #include "kernel/task/sched_internal.h"
 #include "kernel/task/task_internal.h"
@@ -317,6 +318,7 @@ void task_init(void)
     ns_init();
     sched_init();
     oom_init();
+    loadavg_init();
     init_pid.pgrp = &init_pgrp;
     init_pid.session = &init_session;
 }

@@ -92,6 +92,7 @@ struct task {
     int __user *set_child_tid, *clear_child_tid;
     void __user *robust_list;
     struct completion *vfork_done; // its vfork parent waits on it
+    int parent_death_signal;    // PR_SET_PDEATHSIG
     int exit_code;              // wait status of this thread's end
 
     u64 syscalls;               // system calls made, for `worlds`

@@ -34,7 +34,6 @@ void pgrp_leave(struct process *p);
 struct sighand *sighand_create(void);
 void sighand_put(struct sighand *s);
 void sigqueue_init(struct sigqueue *q);
-void sigqueue_flush(struct sigqueue *q, u64 mask); // drops the signals of mask
 // Tells p's parent of p's end, stop or continuation: SIGCHLD (or p->exit_signal) and its wait queue.
 void notify_parent(struct process *p, int code, int status);
 // True if p's parent wants no zombie: SIGCHLD ignored or SA_NOCLDWAIT.
