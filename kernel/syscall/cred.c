@@ -86,7 +86,8 @@ static void fix_caps(struct cred *new, const struct cred *old)
         new->cap_effective = new->cap_permitted;
 }
 
-// The three ids of a kind as in setresuid; KEEP leaves one. Without the capability only values that are among them already.
+// The three ids of a kind as in setresuid; KEEP leaves one. Without the capability only values that
+// are among them already.
 struct ids {
     u32 *real, *effective, *saved, *fs;
 };
@@ -154,13 +155,15 @@ static long set_id(bool gid, u32 id)
     return privileged ? set_ids(gid, id, id, id) : set_ids(gid, KEEP, id, KEEP);
 }
 
-// setreuid(2): the saved id follows the effective one if the real one is set, or the effective becomes another than the real.
+// setreuid(2): the saved id follows the effective one if the real one is set, or the effective
+// becomes another than the real.
 static long set_real_effective(bool gid, u32 real, u32 effective)
 {
     struct ids had = ids_of(current()->cred, gid);
     u32 saved = KEEP;
 
-    if (real != KEEP || (effective != KEEP && map_id_in(current()->cred->user_ns, gid, effective) != *had.real))
+    if (real != KEEP ||
+        (effective != KEEP && map_id_in(current()->cred->user_ns, gid, effective) != *had.real))
         saved = effective != KEEP ? effective : out(gid, *had.effective);
     return set_ids(gid, real, effective, saved);
 }
@@ -203,7 +206,8 @@ static long set_fs_id(bool gid, u32 id)
     long before = out(gid, *had.fs);
     u32 kernel_id = map_id_in(old->user_ns, gid, id);
 
-    if (kernel_id == KEEP || !(among(&had, kernel_id) || kernel_id == *had.fs || ns_capable(old->user_ns, gid ? CAP_SETGID : CAP_SETUID)))
+    if (kernel_id == KEEP || !(among(&had, kernel_id) || kernel_id == *had.fs ||
+                               ns_capable(old->user_ns, gid ? CAP_SETGID : CAP_SETUID)))
         return before;
     struct cred *new = cred_copy(old);
     if (!new)
@@ -247,7 +251,8 @@ long sys_setgroups(int size, const u32 *list)
     struct cred *old = current()->cred;
     u32 groups[CRED_MAX_GROUPS];
 
-    if (!ns_capable(old->user_ns, CAP_SETGID) || old->user_ns->setgroups_denied || !old->user_ns->gid_map.count)
+    if (!ns_capable(old->user_ns, CAP_SETGID) || old->user_ns->setgroups_denied ||
+        !old->user_ns->gid_map.count)
         return -EPERM;
     if (size < 0 || size > CRED_MAX_GROUPS)
         return -EINVAL;
@@ -269,7 +274,8 @@ long sys_setgroups(int size, const u32 *list)
 
 // ---- capabilities -------------------------------------------------------------------------------
 
-// Reads the header: how many words of 32 capabilities the caller means (1 or 2), 0 after telling our version, or -errno.
+// Reads the header: how many words of 32 capabilities the caller means (1 or 2), 0 after telling
+// our version, or -errno.
 static int read_header(void __user *uheader, struct __user_cap_header_struct *header, bool probe)
 {
     if (copy_from_user(header, uheader, sizeof(*header)))
@@ -334,7 +340,8 @@ long sys_capset(void *uheader, const void *udata)
         return -EPERM;
     if (!subset(inheritable, old->cap_inheritable | old->cap_bounding))
         return -EPERM;
-    if (!ns_capable(old->user_ns, CAP_SETPCAP) && !subset(inheritable, old->cap_inheritable | old->cap_permitted))
+    if (!ns_capable(old->user_ns, CAP_SETPCAP) &&
+        !subset(inheritable, old->cap_inheritable | old->cap_permitted))
         return -EPERM;
     struct cred *new = cred_copy(old);
     if (!new)
@@ -342,7 +349,7 @@ long sys_capset(void *uheader, const void *udata)
     new->cap_effective = effective;
     new->cap_permitted = permitted;
     new->cap_inheritable = inheritable;
-    new->cap_ambient &= permitted & inheritable;
+    new->cap_ambient &= permitted &inheritable;
     commit(new);
     return 0;
 }

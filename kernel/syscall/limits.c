@@ -22,8 +22,8 @@ static bool may_limit(const struct process *p)
     const struct cred *me = current()->cred, *him = p->leader->cred;
 
     return p == current()->process || ns_capable(him->user_ns, CAP_SYS_RESOURCE) ||
-           (me->uid == him->uid && me->uid == him->euid && me->uid == him->suid && me->gid == him->gid &&
-            me->gid == him->egid && me->gid == him->sgid);
+           (me->uid == him->uid && me->uid == him->euid && me->uid == him->suid &&
+            me->gid == him->gid && me->gid == him->egid && me->gid == him->sgid);
 }
 
 static long set_limit(struct process *p, int resource, const struct rlimit64 *new)
@@ -87,14 +87,15 @@ long sys_getrusage(int who, void *usage)
 
 // ---- priorities ---------------------------------------------------------------------------------
 
-// Calls visit for each process that getpriority(2)'s `which` and `who` name; -ESRCH if there is none.
+// Calls visit for each process that getpriority(2)'s `which` and `who` name; -ESRCH if there is
+// none.
 static long each_process(int which, int who, long (*visit)(struct process *p, void *arg), void *arg)
 {
     struct process *me = current()->process;
     struct task *t;
     long err = -ESRCH;
 
-    list_for_each(t, &all_tasks, all_link) {
+    list_for_each (t, &all_tasks, all_link) {
         struct process *p = t->process;
         if (t != p->leader || !pid_nr(p->pid, current_pid_ns()))
             continue;
@@ -142,7 +143,7 @@ static long set_nice(struct process *p, void *arg)
         return -EPERM;
     if (nice < p->leader->nice && !capable(CAP_SYS_NICE))
         return -EACCES;
-    list_for_each(t, &p->threads, thread_link)
+    list_for_each (t, &p->threads, thread_link)
         sched_set_nice(t, nice);
     return 0;
 }

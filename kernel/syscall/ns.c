@@ -9,10 +9,13 @@
 #include "kernel/syscall/syscall.h"
 #include "kernel/task/task.h"
 
-#define CLONE_NEW_ANY (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWCGROUP)
-#define UNSHARE_NOTHING (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_SYSVSEM) // fine for a process of one thread
+#define CLONE_NEW_ANY                                                                              \
+    (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWCGROUP)
+#define UNSHARE_NOTHING                                                                            \
+    (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_SYSVSEM) // fine for a process of one thread
 
-// The namespace that an open file of /proc/PID/ns is, with a reference. ERR_PTR(-EBADF), ERR_PTR(-EINVAL).
+// The namespace that an open file of /proc/PID/ns is, with a reference. ERR_PTR(-EBADF),
+// ERR_PTR(-EINVAL).
 struct ns *ns_from_fd(int fd) __attribute__((weak));
 
 // ---- unshare ------------------------------------------------------------------------------------
@@ -180,7 +183,8 @@ long sys_uname(void *buf)
     struct new_utsname u;
 
     memset(&u, 0, sizeof(u));
-    strlcpy(u.sysname, "Linux", sizeof(u.sysname)); // the ABI's name: programs choose their code by it
+    strlcpy(u.sysname, "Linux",
+            sizeof(u.sysname)); // the ABI's name: programs choose their code by it
     strlcpy(u.nodename, uts()->nodename, sizeof(u.nodename));
     strlcpy(u.release, "6.1.0-vivarium", sizeof(u.release));
     strlcpy(u.version, "#1 SMP Vivarium", sizeof(u.version));

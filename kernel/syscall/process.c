@@ -1,4 +1,5 @@
-// System calls about processes: making, ending and waiting for them, their numbers, groups and sessions.
+// System calls about processes: making, ending and waiting for them, their numbers, groups and
+// sessions.
 
 #include <asm/prctl.h>
 #include <linux/sched.h>
@@ -76,7 +77,8 @@ long sys_clone3(void *uargs, size_t size)
 
     if (err)
         return err;
-    if ((ca.flags & CSIGNAL) || ca.exit_signal > NSIG_K || ca.set_tid_size || (!!ca.stack != !!ca.stack_size))
+    if ((ca.flags & CSIGNAL) || ca.exit_signal > NSIG_K || ca.set_tid_size ||
+        (!!ca.stack != !!ca.stack_size))
         return -EINVAL;
     if ((ca.flags & (CLONE_THREAD | CLONE_PARENT)) && ca.exit_signal)
         return -EINVAL;
@@ -144,7 +146,8 @@ long sys_waitid(int which, int id, void *info, int options, void *rusage)
     struct wait_result res;
     siginfo_t si;
 
-    if (options & ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL))
+    if (options &
+        ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL))
         return -EINVAL;
     if (!(options & (WEXITED | WSTOPPED | WCONTINUED)) || which < P_ALL || which > P_PGID)
         return -EINVAL;
@@ -159,8 +162,8 @@ long sys_waitid(int which, int id, void *info, int options, void *rusage)
         si.si_code = res.code;
         si.si_pid = res.pid;
         si.si_uid = res.uid;
-        si.si_status = res.code == CLD_EXITED    ? res.status >> 8 & 0xff
-                       : res.code == CLD_STOPPED ? res.status >> 8
+        si.si_status = res.code == CLD_EXITED      ? res.status >> 8 & 0xff
+                       : res.code == CLD_STOPPED   ? res.status >> 8
                        : res.code == CLD_CONTINUED ? SIGCONT
                                                    : res.status & 0x7f;
     }

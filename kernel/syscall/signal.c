@@ -43,7 +43,7 @@ static long kill_group(struct process_group *g, int sig)
     long err = -ESRCH;
     bool sent = false;
 
-    list_for_each_safe(p, tmp, &g->members, pgrp_link) {
+    list_for_each_safe (p, tmp, &g->members, pgrp_link) {
         err = kill_one(p, sig);
         sent |= !err;
     }
@@ -115,7 +115,8 @@ long sys_tgkill(int tgid, int tid, int sig)
     return tgid <= 0 ? -EINVAL : kill_thread(tgid, tid, sig, &info);
 }
 
-// What a program says about a signal itself: it may not pretend to be the kernel or kill(2) to others.
+// What a program says about a signal itself: it may not pretend to be the kernel or kill(2) to
+// others.
 static long read_info(siginfo_t *info, const void __user *from, int sig, int pid)
 {
     if (copy_from_user(info, from, sizeof(*info)))
@@ -174,7 +175,7 @@ long sys_rt_sigaction(int sig, const void *act, void *oldact, size_t sigsetsize)
     p->sighand->action[sig - 1] = new;
     if (signal_ignored(p, sig)) { // what waits is thrown away: POSIX
         sigqueue_flush(&p->pending, SIG_BIT(sig));
-        list_for_each(t, &p->threads, thread_link)
+        list_for_each (t, &p->threads, thread_link)
             sigqueue_flush(&t->pending, SIG_BIT(sig));
     }
     return 0;
@@ -235,7 +236,8 @@ long sys_sigaltstack(const void *ss, void *old_ss)
     memset(&old, 0, sizeof(old));
     old.ss_sp = (void *)t->altstack_sp;
     old.ss_size = t->altstack_size;
-    old.ss_flags = !t->altstack_size ? SS_DISABLE : (int)t->altstack_flags | (active ? SS_ONSTACK : 0);
+    old.ss_flags =
+        !t->altstack_size ? SS_DISABLE : (int)t->altstack_flags | (active ? SS_ONSTACK : 0);
     if (ss) {
         if (copy_from_user(&new, ss, sizeof(new)))
             return -EFAULT;
@@ -246,9 +248,9 @@ long sys_sigaltstack(const void *ss, void *old_ss)
             return -EINVAL;
         if (mode != SS_DISABLE && new.ss_size < MINSIGSTKSZ_K)
             return -ENOMEM;
-        t->altstack_sp = mode == SS_DISABLE ? 0 : (u64)new.ss_sp;
+        t->altstack_sp = mode == SS_DISABLE ? 0 : (u64) new.ss_sp;
         t->altstack_size = mode == SS_DISABLE ? 0 : new.ss_size;
-        t->altstack_flags = new.ss_flags & SS_AUTODISARM;
+        t->altstack_flags = new.ss_flags &SS_AUTODISARM;
     }
     return old_ss ? copy_to_user(old_ss, &old, sizeof(old)) : 0;
 }
@@ -333,7 +335,8 @@ static struct __kernel_old_timeval to_timeval(u64 ns)
 
 static bool from_timeval(const struct __kernel_old_timeval *tv, u64 *ns)
 {
-    if (tv->tv_sec < 0 || (u64)tv->tv_usec >= 1000000 || (u64)tv->tv_sec > WAIT_FOREVER / NSEC_PER_SEC / 4)
+    if (tv->tv_sec < 0 || (u64)tv->tv_usec >= 1000000 ||
+        (u64)tv->tv_sec > WAIT_FOREVER / NSEC_PER_SEC / 4)
         return false;
     *ns = tv->tv_sec * NSEC_PER_SEC + tv->tv_usec * NSEC_PER_USEC;
     return true;

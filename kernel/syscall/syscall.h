@@ -3,7 +3,12 @@
 #pragma once
 #include "kernel/lib/types.h"
 
-#define SYSCALL(number, name, tier, ...) long sys_##name(__VA_ARGS__) __attribute__((weak));
+// The parameters of the table, "void" where there are none.
+#define PARAMETERS(...) PARAMETERS_OF##__VA_OPT__(_SOME)(__VA_ARGS__)
+#define PARAMETERS_OF() void
+#define PARAMETERS_OF_SOME(...) __VA_ARGS__
+
+#define SYSCALL(number, name, tier, ...) long sys_##name(PARAMETERS(__VA_ARGS__)) __attribute__((weak));
 #include "kernel/syscall/table.h"
 #undef SYSCALL
 

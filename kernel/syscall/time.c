@@ -125,7 +125,8 @@ long sys_time(s64 *tloc)
 
 // ---- sleeping -----------------------------------------------------------------------------------
 
-// Sleeps until `deadline` of clock_ns. Interrupted: what is left goes to rem (if not NULL), and the call can be restarted.
+// Sleeps until `deadline` of clock_ns. Interrupted: what is left goes to rem (if not NULL), and the
+// call can be restarted.
 static long sleep_until(u64 deadline, struct __kernel_timespec __user *rem, bool restartable);
 
 static long nanosleep_restart(void)
@@ -226,7 +227,7 @@ long sys_sysinfo(void *info)
     si.freeram = frame_free_count() * PAGE_SIZE;
     si.mem_unit = 1;
     loadavg(si.loads); // both count in 1/65536
-    list_for_each(t, &all_tasks, all_link)
+    list_for_each (t, &all_tasks, all_link)
         si.procs++;
     return copy_to_user(info, &si, sizeof(si));
 }

@@ -121,7 +121,7 @@ static void send_parent_death(struct process *c)
     siginfo_t info = {.si_code = SI_KERNEL};
     struct task *t;
 
-    list_for_each(t, &c->threads, thread_link) {
+    list_for_each (t, &c->threads, thread_link) {
         if (t->parent_death_signal)
             signal_send_process(c, t->parent_death_signal, &info);
     }
