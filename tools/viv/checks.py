@@ -1,10 +1,9 @@
 """Checks of the source that run with the tests: floors, budgets, formatting, references in the documents."""
-import os
 import re
 import shutil
 import subprocess
 
-from . import paths, source
+from . import paths, references, source
 
 # A file includes only from its own floor or one below; the longest prefix decides.
 FLOORS = {
@@ -102,27 +101,8 @@ def sources_are_formatted():
     return ["%s is not formatted: run clang-format -i %s" % (name, name) for name in found] or [done.stderr[-500:]]
 
 
-REFERENCE = re.compile(r"((?:[\w-]+/)*[\w-]+\.(?:c|h|S|py|ld)):(\d+)`?(?:\s+`?\(?`?(\w+)`?\)?)?")
-
-
 def documents_name_lines_that_exist():
-    """`FILE:LINE` must exist; where `FILE:LINE (name)` gives a name, that line must hold it."""
-    problems = []
-    for document in source.tracked(".md"):
-        for number, text in enumerate(source.read(document).splitlines(), 1):
-            for match in REFERENCE.finditer(text):
-                name, line = match.group(1), int(match.group(2))
-                named = re.search(r"\(`?(\w+)`?\)", match.group(0))
-                where = "%s:%d: %s:%d" % (document, number, name, line)
-                if not os.path.exists(os.path.join(paths.ROOT, name)):
-                    problems.append("%s: there is no such file" % where)
-                    continue
-                lines = source.read(name).splitlines()
-                if line > len(lines):
-                    problems.append("%s: the file has %d lines" % (where, len(lines)))
-                elif named and not re.search(r"\b%s\b" % named.group(1), lines[line - 1]):
-                    problems.append("%s: %s is not in that line" % (where, named.group(1)))
-    return problems
+    return references.check()
 
 
 def nothing_is_left_for_later():
@@ -132,6 +112,13 @@ def nothing_is_left_for_later():
             if MARKS.search(line):
                 problems.append("%s:%d: %s" % (name, number, line.strip()[:80]))
     return problems
+
+
+def tidy():
+    """`viv tidy`: formats the source and renumbers the documents' references."""
+    subprocess.run(["clang-format", "-i"] + source.tracked(".c", ".h"), cwd=paths.ROOT, check=True)
+    references.renumber()
+    return 0
 
 
 ALL = [files_include_only_from_their_floor_or_below, budgets_hold, files_and_functions_are_short, sources_are_formatted,

@@ -16,6 +16,7 @@ HELP = """Vivarium: processes, containers and virtual machines in one small kern
   ./viv grade N DIR      grade lab N from the files in DIR (./viv grade --help)
   ./viv build            build the kernel, the programs and the boot image
   ./viv setup            install the Debian packages and the emulators
+  ./viv tidy             format the source, renumber the lines that the documents name
   ./viv clean            remove everything that was built
   ./viv help             this text
 """
@@ -105,6 +106,12 @@ def cmd_setup(_):
     return 0
 
 
+def cmd_tidy(_):
+    from . import checks
+    setup.ensure()
+    return checks.tidy()
+
+
 def cmd_clean(_):
     build.make("clean")
     return 0
@@ -118,7 +125,7 @@ def cmd_help(_):
 COMMANDS = {"run": cmd_run, "exec": cmd_exec, "test": cmd_test, "gdb": cmd_gdb,
             "demo": cmd_demo, "bench": cmd_bench,
             "lab": cmd_lab, "grade": cmd_grade, "build": cmd_build, "setup": cmd_setup,
-            "clean": cmd_clean, "help": cmd_help, "--help": cmd_help, "-h": cmd_help}
+            "tidy": cmd_tidy, "clean": cmd_clean, "help": cmd_help, "--help": cmd_help, "-h": cmd_help}
 
 
 def main(argv):
