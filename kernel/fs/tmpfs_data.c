@@ -49,8 +49,7 @@ static struct page *fill(struct tmpfs_pages *t, u64 index, u32 flags, struct cgr
     t->resident++;
     s->used_bytes += PAGE_SIZE;
     // Whoever has read the hole maps the zero page there: let them fault again.
-    if (!list_empty(&t->obj.areas))
-        aspace_unmap_object_pages(&t->obj, index, 1);
+    aspace_unmap_object_page(&t->obj, index, zero_page());
     return p;
 }
 
@@ -241,7 +240,7 @@ void tmpfs_punch(struct inode *i, u64 offset, u64 len)
             if (p) {
                 t->resident--;
                 t->super->used_bytes -= PAGE_SIZE;
-                aspace_unmap_object_pages(&t->obj, pos / PAGE_SIZE, 1);
+                aspace_unmap_object_page(&t->obj, pos / PAGE_SIZE, p);
                 page_put(p);
             }
         }
