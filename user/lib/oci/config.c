@@ -2,7 +2,7 @@
 // specification's defaults.
 #include "user/lib/oci/config.h"
 #include "user/lib/oci/config_parts.h"
-#include <sched.h>
+#include <linux/sched.h>
 #include <stdlib.h>
 #include <string.h>
 
