@@ -1,0 +1,98 @@
+#!/bin/sh
+# The monitor's promises: what its guests print, how it ends, and what it says of files that are no kernels.
+# VMM and GUESTS may name others; run on Linux it is a test as well.
+VMM=${VMM:-/bin/vmm}
+GUESTS=${GUESTS:-/lib/guests}
+work=/tmp/vmm-test.$$
+failed=0
+mkdir $work || exit 1
+
+# expect NAME STATUS TEXT ARGS...: vmm ARGS ends with STATUS and its output contains TEXT.
+expect() {
+    name=$1 status=$2 text=$3
+    shift 3
+    timeout 30 "$VMM" "$@" >$work/out 2>&1 </dev/null
+    got=$?
+    report
+}
+
+report() {
+    if [ $got != $status ]; then
+        echo "FAIL $name: status $got, expected $status; it said:"
+    elif ! grep -qF -- "$text" $work/out; then
+        echo "FAIL $name: \"$text\" is not in its output:"
+    else
+        echo "ok   $name"
+        return
+    fi
+    cat $work/out
+    failed=1
+}
+
+# patch FILE OFFSET BYTES: a copy of the counting kernel, spoilt.
+patch() {
+    cp $GUESTS/count $work/$1
+    printf "$3" | dd of=$work/$1 bs=1 seek=$2 conv=notrunc 2>/dev/null
+}
+
+echo "content" >$work/module
+
+expect counts_and_switches_off 0 "count 7" --append "count=7" $GUESTS/count
+expect hands_over_the_command_line 0 "count x=1 count=1" --append "x=1 count=1" $GUESTS/count
+expect hands_over_memory_size 0 "memory above 1 MiB: 7168 KiB" --mem 8 $GUESTS/count
+expect hands_over_modules 0 'module 1: 8 bytes, "'$work'/module two", first byte c' \
+    --module $work/module --module $work/module=two $GUESTS/count
+expect passes_the_guests_status 9 "count 1" --append "status=9" $GUESTS/count
+expect counts_exits 0 "exits: port I/O" --stats $GUESTS/count
+expect loads_without_elf 0 "flat kernel" $GUESTS/flat
+expect interrupts_a_halted_guest 0 "30 ticks" --append "ticks=30" $GUESTS/timer
+expect interrupts_a_spinning_guest 0 "30 ticks" --append "ticks=30 spin=1" $GUESTS/timer
+expect memory_outside_the_slots_is_nowhere 0 "holes probed, 0 wrong" $GUESTS/hole
+expect computes_what_a_process_does 0 "$(/bin/work 5 2>/dev/null | grep checksum || echo rounds)" \
+    --append "rounds=5" $GUESTS/work
+expect says_that_a_guest_crashed 1 "triple fault" $GUESTS/triple
+
+name=types_to_the_guest status=0 text="typed in."
+echo "typed in." | timeout 30 $VMM --append "ticks=2 echo=1" $GUESTS/timer >$work/out 2>&1
+got=$?
+report
+
+name=a_spinning_guest_can_be_killed status=143 text="spinning"
+$VMM $GUESTS/spin >$work/out 2>&1 </dev/null &
+sleep 1
+kill $!
+wait $!
+got=$?
+report
+
+head -c 4000 $GUESTS/count >$work/short
+head -c 40 $GUESTS/count >$work/shorter
+: >$work/empty
+head -c 16384 /dev/zero >$work/zeros
+patch badclass 4 '\003'
+patch badmachine 18 '\050'
+patch badtype 16 '\001'
+patch badentry 24 '\000\000\000\001'
+patch badphoff 32 '\377\377\377\177'
+patch badphentsize 54 '\001'
+
+expect refuses_a_missing_kernel 2 "$work/none: No such file" $work/none
+expect refuses_a_directory 2 "$work: not a regular file" $work
+expect refuses_an_empty_kernel 2 "$work/empty: no Multiboot header" $work/empty
+expect refuses_what_is_not_multiboot 2 "$work/zeros: no Multiboot header" $work/zeros
+expect refuses_a_truncated_kernel 2 "$work/short" $work/short
+expect refuses_a_truncated_header 2 "$work/shorter" $work/shorter
+expect refuses_a_bad_class 2 "badclass: ELF header: EI_CLASS 3" $work/badclass
+expect refuses_a_bad_machine 2 "badmachine: ELF header: e_machine" $work/badmachine
+expect refuses_a_bad_type 2 "badtype: ELF header: e_type 1" $work/badtype
+expect refuses_an_entry_outside 2 "badentry: ELF header: e_entry" $work/badentry
+expect refuses_headers_outside 2 "badphoff: ELF header: e_phoff" $work/badphoff
+expect refuses_small_headers 2 "badphentsize: ELF header: e_phentsize 1" $work/badphentsize
+expect refuses_too_little_memory 2 "outside the guest's 2 MiB" --mem 2 $GUESTS/flat
+expect refuses_a_missing_module 2 "$work/none: No such file" --module $work/none $GUESTS/count
+expect refuses_a_bad_memory_size 2 "--mem 12x: not a number of MiB" --mem 12x $GUESTS/count
+expect refuses_unknown_options 2 "--frob: unknown option" --frob 1 $GUESTS/count
+expect refuses_no_kernel 2 "usage: vmm"
+
+rm -rf $work
+exit $failed
