@@ -23,16 +23,23 @@
 
 void __noreturn kernel_main(paddr_t multiboot);
 
-// The log's port, what a panic does, the limit of guest time: from the command line.
+// The log's port and what a panic does: from the command line.
 static void read_options(void)
 {
     char value[32];
-    u64 seconds;
 
     if (boot_option("viv.log", value, sizeof(value)) && strcmp(value, "ttyS1") == 0)
         log_set_port(COM2);
     if (boot_option("viv.panic", value, sizeof(value)) && strcmp(value, "off") == 0)
         panic_set_power_off(true);
+}
+
+// The end of guest time, once there is a clock.
+static void set_limit(void)
+{
+    char value[32];
+    u64 seconds;
+
     if (boot_option("viv.limit", value, sizeof(value)) && parse_u64(value, false, &seconds) == 0)
         clock_set_limit(seconds * NSEC_PER_SEC);
 }
@@ -67,6 +74,7 @@ static void start_x86(paddr_t multiboot)
     percpu_data[0].apic_id = apic_present() ? apic_id() : 0;
     irq_init();
     clock_init();
+    set_limit();
 }
 
 // Floor 1: memory and the cgroup that pays for it.
