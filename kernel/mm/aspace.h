@@ -92,6 +92,8 @@ struct area *aspace_find(struct aspace *as, vaddr_t va);
 // reference of its own, `file` too.
 long aspace_map(struct aspace *as, vaddr_t hint, u64 len, u32 prot, u32 flags,
                 struct vmobject *object, u64 page_offset, void *file, const char *name);
+// Makes a range present, for reading or writing: 0 or the first error of aspace_fault. Sleeps.
+int aspace_populate(struct aspace *as, vaddr_t start, u64 len, bool write);
 int aspace_unmap(struct aspace *as, vaddr_t start, u64 len);
 int aspace_protect(struct aspace *as, vaddr_t start, u64 len, u32 prot);
 long aspace_remap(struct aspace *as, vaddr_t old, u64 old_len, u64 new_len, u32 flags,

@@ -15,5 +15,7 @@ struct mm_task_ops {
     bool (*dying)(void);
     // Lets others run, so that one that was killed for its memory can end. Sleeps.
     void (*yield)(void);
+    // For long loops: lets interrupts in and, if it is time, others run. Sleeps.
+    void (*relax)(void);
 };
 extern const struct mm_task_ops *mm_task_ops;

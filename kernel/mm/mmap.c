@@ -6,12 +6,14 @@
 #include "kernel/lib/string.h"
 #include "kernel/mm/area.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mm/hooks.h"
 #include "kernel/mm/pagetable.h"
 #include "kernel/mm/vmobject.h"
 #include "kernel/mm/zap.h"
 #include "kernel/x86/trap.h"
 
 #define MAP_LOWEST 0x10000UL
+#define RELAX_BYTES 0x100000UL // made present between chances for others
 #define KEPT_FLAGS (MAP_SHARED | MAP_PRIVATE | MAP_GROWSDOWN | AREA_DENY_WRITE)
 
 // True if [start, start + len) is a page-aligned, non-empty range of user space.
@@ -42,12 +44,20 @@ static long place(struct aspace *as, vaddr_t hint, u64 len, u32 flags)
     return at ? (long)at : -ENOMEM;
 }
 
-static void populate(struct aspace *as, vaddr_t start, u64 len, u32 prot)
+int aspace_populate(struct aspace *as, vaddr_t start, u64 len, bool write)
 {
-    u32 access = PF_USER | (prot & PROT_WRITE ? PF_WRITE : 0);
-    for (vaddr_t va = start; va < start + len; va += PAGE_SIZE)
-        if (aspace_fault(as, va, access) != 0)
-            return;
+    u32 access = PF_USER | (write ? PF_WRITE : 0);
+    for (vaddr_t va = start; va < start + len; va += PAGE_SIZE) {
+        int err = aspace_fault(as, va, access);
+        if (err)
+            return err;
+        if (!mm_task_ops || (va - start) % RELAX_BYTES)
+            continue;
+        mm_task_ops->relax();
+        if (mm_task_ops->dying())
+            return -EINTR;
+    }
+    return 0;
 }
 
 long aspace_map(struct aspace *as, vaddr_t hint, u64 len, u32 prot, u32 flags,
@@ -86,7 +96,7 @@ long aspace_map(struct aspace *as, vaddr_t hint, u64 len, u32 prot, u32 flags,
     area_insert(as, a);
     area_merge_range(as, at, at + len);
     if (flags & (MAP_POPULATE | MAP_LOCKED))
-        populate(as, at, len, prot);
+        aspace_populate(as, at, len, prot & PROT_WRITE);
     return at;
 }
 

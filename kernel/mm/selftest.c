@@ -36,6 +36,7 @@ static const struct mm_task_ops test_ops = {
     .current_aspace = loaded_aspace,
     .dying = never,
     .yield = nothing,
+    .relax = nothing,
 };
 
 static void load(struct aspace *as)

@@ -75,6 +75,7 @@ static const struct mm_task_ops mm_ops = {
     .fault_signal = signal_force,
     .dying = fatal_signal_pending,
     .yield = let_others_run,
+    .relax = cond_resched,
 };
 
 void oom_init(void)

@@ -9,6 +9,7 @@
 #include "container/cgroup/cgroup.h"
 #include "kernel/lib/err.h"
 #include "kernel/mm/aspace.h"
+#include "kernel/mm/hooks.h"
 #include "kernel/mm/pagetable.h"
 #include "kernel/mm/slab.h"
 #include "kernel/mm/tlb.h"
@@ -24,6 +25,7 @@
 #define RW (PROT_READ | PROT_WRITE)
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
 
+const struct mm_task_ops *mm_task_ops;
 static paddr_t kernel_table;
 
 paddr_t kernel_pml4(void)
