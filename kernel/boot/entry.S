@@ -28,6 +28,7 @@
     .global entry32
 entry32:
     cld
+    mov $(PHYS(boot_stacks) + BOOT_STACK_SIZE), %esp // Multiboot gives none
     mov %eax, %esi
     mov %ebx, %edi
     cmp $MULTIBOOT_LOADER_MAGIC, %eax
