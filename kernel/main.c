@@ -1,9 +1,17 @@
 // The one place that knows every part of the kernel and starts them in order.
 #include "container/cgroup/cgroup.h"
+#include "hv/hv.h"
 #include "kernel/boot/boot_info.h"
+#include "kernel/dev/tty.h"
+#include "kernel/fs/vfs.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mm/hooks.h"
 #include "kernel/mm/selftest.h"
+#include "kernel/syscall/syscall.h"
+#include "kernel/task/exec.h"
+#include "kernel/task/sched.h"
+#include "kernel/task/task.h"
 #include "kernel/x86/acpi.h"
 #include "kernel/x86/apic.h"
 #include "kernel/x86/clock.h"
@@ -23,7 +31,7 @@
 
 void __noreturn kernel_main(paddr_t multiboot);
 
-// The log's port and what a panic does: from the command line.
+// Where the log goes and what a panic does: from the command line.
 static void read_options(void)
 {
     char value[32];
@@ -77,20 +85,13 @@ static void start_x86(paddr_t multiboot)
     set_limit();
 }
 
-// Floor 1: memory and the cgroup that pays for it.
-static void start_memory(void)
-{
-    cgroup_init();
-    frame_init();
-    kprintf("mm: %lu MiB of RAM to give out\n", frame_free_count() >> (20 - PAGE_SHIFT));
-}
-
 static void start_other_cpu(void)
 {
-    for (;;)
-        sti_hlt();
+    klock_acquire();
+    sched_start_cpu();
 }
 
+// Parts of the kernel that can be made to fail on purpose: viv.test=NAME.
 static void run_boot_test(void)
 {
     char name[32];
@@ -103,23 +104,48 @@ static void run_boot_test(void)
         panic("viv.test=panic");
     if (strcmp(name, "fault") == 0)
         *(volatile int *)parse_u64 = 0; // read-only text
-    if (strcmp(name, "mm") == 0) {
-        mm_selftest();
-        power_off(0);
-    }
     if (strcmp(name, "off") == 0)
         power_off(0);
     if (strcmp(name, "reboot") == 0)
         machine_reboot();
+    if (strcmp(name, "mm") == 0) {
+        mm_selftest();
+        power_off(0);
+    }
+}
+
+// The first process, pid 1.
+static void start_init(void *unused)
+{
+    static const char *const argv[] = {"/sbin/init", NULL};
+    static const char *const envp[] = {"HOME=/root", "PATH=/bin:/sbin:/test", "TERM=xterm", NULL};
+
+    int err = exec_kernel(argv[0], argv, envp);
+    if (err)
+        panic("cannot run %s: error %d\n", argv[0], -err);
 }
 
 void kernel_main(paddr_t multiboot)
 {
     start_x86(multiboot);
-    start_memory();
+    // Floor 1: memory and what is charged for it. Floor 2: tasks.
+    cgroup_init();
+    frame_init();
+    mm_init();
+    kprintf("mm: %lu MiB of RAM to give out\n", frame_free_count() >> (20 - PAGE_SHIFT));
+    task_init();
+    // Floors 3 to 5: files, devices, worlds, system calls.
+    vfs_init();
+    mem_init();
+    tty_init();
+    serial_init();
+    pty_init();
+    hv_init();
+    syscall_init();
+
     smp_start(start_other_cpu);
     run_boot_test();
-    klock_release();
-    for (;;)
-        sti_hlt();
+    if (!kthread_create("init", start_init, NULL))
+        panic("no memory for the first process\n");
+    sched_start_cpu();
 }

@@ -22,7 +22,9 @@
 #define CPUID1_ECX_HYPERVISOR BIT(31)
 
 static u64 tsc_base, tsc_khz, ns_per_tick; // ns_per_tick: times 2^32
-static u64 timer_hz;                       // of the LAPIC timer; 0: the 8254 is the timer
+static bool apic_timer;                    // the LAPIC timer is the timer, else the 8254
+static u64 timer_ticks_per_ns;             // times 2^32
+static u64 timer_longest;                  // ns that the timer can count
 static u64 realtime_offset, limit_ns;
 
 u64 clock_ns(void)
@@ -87,6 +89,12 @@ static u64 hypervisor_tsc_khz(void)
     return cpuid(HYPERVISOR_TSC_LEAF, 0).eax;
 }
 
+static void set_timer(u64 hz, u64 longest_count)
+{
+    timer_ticks_per_ns = (hz << 32) / NSEC_PER_SEC;
+    timer_longest = longest_count * 1000 / (hz / 1000000 + 1);
+}
+
 static void calibrate(void)
 {
     if (apic_present())
@@ -99,40 +107,43 @@ static void calibrate(void)
     u64 pit_ticks = (u16)(start.pit - end.pit);
     tsc_khz = (end.tsc - start.tsc) * PIT_HZ / pit_ticks / 1000;
     if (apic_present()) {
-        timer_hz = (u64)(start.timer - end.timer) * PIT_HZ / pit_ticks;
+        set_timer((u64)(start.timer - end.timer) * PIT_HZ / pit_ticks, UINT32_MAX);
         apic_timer_start(0);
     }
+}
+
+static void pit_interrupt(void *unused)
+{
+    clock_interrupt();
 }
 
 void clock_init(void)
 {
     tsc_base = rdtsc();
+    apic_timer = apic_present();
     tsc_khz = apic_present() ? 0 : hypervisor_tsc_khz();
     if (!tsc_khz)
         calibrate();
     if (!tsc_khz)
         panic("clock: the TSC does not count\n");
-    ns_per_tick = ((unsigned __int128)1000000 << 32) / tsc_khz;
+    ns_per_tick = (1000000UL << 32) / tsc_khz;
     realtime_offset = cmos_read_time() * NSEC_PER_SEC - clock_ns();
-    if (!timer_hz)
-        irq_register(PIT_IRQ, (void (*)(void *))clock_interrupt, NULL);
+    if (!apic_timer) {
+        set_timer(PIT_HZ, UINT16_MAX);
+        irq_register(PIT_IRQ, pit_interrupt, NULL);
+    }
     kprintf("clock: TSC %lu.%03lu MHz, timer: %s\n", tsc_khz / 1000, tsc_khz % 1000,
-            timer_hz ? "local APIC" : "8254");
+            apic_timer ? "local APIC" : "8254");
 }
 
 // Arms the hardware for this CPU's deadline, or as near before it as the hardware can count.
 static void arm(struct percpu *cpu, u64 now)
 {
-    u64 hz = timer_hz ? timer_hz : PIT_HZ, longest = timer_hz ? UINT32_MAX : UINT16_MAX;
-    u64 wait = cpu->deadline_ns > now ? cpu->deadline_ns - now : 0;
-    u64 ticks = (unsigned __int128)wait * hz / NSEC_PER_SEC + 1;
+    u64 wait = cpu->deadline_ns > now ? min(cpu->deadline_ns - now, timer_longest) : 0;
+    u64 ticks = ((unsigned __int128)wait * timer_ticks_per_ns >> 32) + 1;
 
-    if (ticks > longest) {
-        ticks = longest;
-        wait = (unsigned __int128)ticks * NSEC_PER_SEC / hz;
-    }
     cpu->timer_armed_ns = now + wait;
-    if (timer_hz)
+    if (apic_timer)
         apic_timer_start((u32)ticks);
     else
         pit_one_shot((u16)ticks);

@@ -51,13 +51,15 @@ const char *symbol_lookup(u64 addr, u64 *offset)
     return symbol_names + symbols[low - 1].name;
 }
 
-static void print_address(u64 addr)
+// A return address may lie behind the end of its function, after a call that does not return: the
+// call is looked up.
+static void print_address(u64 addr, bool is_return)
 {
     u64 offset = 0;
-    const char *name = symbol_lookup(addr, &offset);
+    const char *name = symbol_lookup(addr - is_return, &offset);
 
     if (name)
-        kprintf("  0x%016lx %s+0x%lx\n", addr, name, offset);
+        kprintf("  0x%016lx %s+0x%lx\n", addr, name, offset + is_return);
     else
         kprintf("  0x%016lx ?\n", addr);
 }
@@ -71,12 +73,12 @@ static bool frame_is_sane(u64 rbp)
 
 void backtrace(u64 rip, u64 rbp)
 {
-    print_address(rip);
+    print_address(rip, false);
     for (int i = 0; i < BACKTRACE_DEPTH && frame_is_sane(rbp); i++) {
         const u64 *frame = (const u64 *)rbp;
         if (!frame[1])
             return;
-        print_address(frame[1]);
+        print_address(frame[1], true);
         if (frame[0] <= rbp) // stacks grow down: callers lie above
             return;
         rbp = frame[0];
@@ -123,7 +125,7 @@ void panic(const char *fmt, ...)
     panic_report(fmt, ap);
     va_end(ap);
     const u64 *frame = __builtin_frame_address(0);
-    backtrace(frame[1], frame[0]);
+    backtrace(frame[1] - 1, frame[0]);
     stop_machine();
 }
 

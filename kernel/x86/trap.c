@@ -137,6 +137,8 @@ void trap_handler(struct trapframe *tf)
         smp_poll();
         return;
     }
+    if (from_user(tf))
+        this_cpu()->entry_tsc = rdtsc();
     bool had_lock = klock_held();
     if (!had_lock)
         klock_acquire();
@@ -166,6 +168,7 @@ void trap_from_ist(struct trapframe *tf)
 
 void syscall_handler(struct trapframe *tf)
 {
+    this_cpu()->entry_tsc = rdtsc();
     klock_acquire();
     syscall_dispatch(tf);
     leave_kernel(tf);
