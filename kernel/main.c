@@ -6,7 +6,6 @@
 #include "kernel/fs/vfs.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/frame.h"
-#include "kernel/mm/hooks.h"
 #include "kernel/mm/selftest.h"
 #include "kernel/syscall/syscall.h"
 #include "kernel/task/exec.h"
@@ -131,7 +130,6 @@ void kernel_main(paddr_t multiboot)
     // Floor 1: memory and what is charged for it. Floor 2: tasks.
     cgroup_init();
     frame_init();
-    mm_init();
     kprintf("mm: %lu MiB of RAM to give out\n", frame_free_count() >> (20 - PAGE_SHIFT));
     task_init();
     // Floors 3 to 5: files, devices, worlds, system calls.
