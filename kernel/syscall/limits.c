@@ -6,6 +6,7 @@
 #include "container/ns/ns.h"
 #include "kernel/lib/err.h"
 #include "kernel/lib/string.h"
+#include "kernel/mm/aspace.h"
 #include "kernel/mm/usercopy.h"
 #include "kernel/syscall/syscall.h"
 #include "kernel/task/sched.h"
@@ -35,6 +36,11 @@ static long set_limit(struct process *p, int resource, const struct rlimit64 *ne
     if (new->rlim_max > old->rlim_max && !capable(CAP_SYS_RESOURCE))
         return -EPERM;
     *old = *new;
+    struct aspace *as = process_aspace(p);
+    if (as && resource == RLIMIT_STACK)
+        as->stack_limit = new->rlim_cur;
+    if (as && resource == RLIMIT_AS)
+        as->size_limit = new->rlim_cur;
     return 0;
 }
 
