@@ -10,6 +10,7 @@
 #include "kernel/syscall/syscall.h"
 #include "kernel/task/exec.h"
 #include "kernel/task/sched.h"
+#include "kernel/task/selftest.h"
 #include "kernel/task/task.h"
 #include "kernel/x86/acpi.h"
 #include "kernel/x86/apic.h"
@@ -107,6 +108,10 @@ static void run_boot_test(void)
         power_off(0);
     if (strcmp(name, "reboot") == 0)
         machine_reboot();
+    if (strcmp(name, "sched") == 0) {
+        sched_selftest();
+        sched_start_cpu();
+    }
     if (strcmp(name, "mm") == 0) {
         mm_selftest();
         power_off(0);
