@@ -33,10 +33,25 @@ paddr_t pagetable_create(struct cgroup *cg)
     return page_to_phys(p);
 }
 
+// The first used entry from `i` on, or `end`. Tables are mostly empty, so it looks at eight at
+// once; `end` is a multiple of 8.
+static inline int next_used(const pte_t *table, int i, int end)
+{
+    for (; i % 8 && i < end; i++)
+        if (table[i])
+            return i;
+    for (const pte_t *t = table + i; i < end; i += 8, t += 8)
+        if (t[0] | t[1] | t[2] | t[3] | t[4] | t[5] | t[6] | t[7])
+            break;
+    while (i < end && !table[i])
+        i++;
+    return i;
+}
+
 static void free_table(pte_t *table, int level, int entries)
 {
-    for (int i = 0; level > 1 && i < entries; i++)
-        if (table[i])
+    if (level > 1)
+        for (int i = 0; (i = next_used(table, i, entries)) < entries; i++)
             free_table(table_of(table[i]), level - 1, ENTRIES);
     page_put(virt_to_page(table));
 }
