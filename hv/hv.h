@@ -16,6 +16,7 @@
 #include "kernel/x86/fpu.h"
 
 struct file;
+struct process;
 struct vcpu;
 struct vm;
 struct vmobject;
@@ -98,6 +99,7 @@ struct vm {
     paddr_t nested_root;   // nested page table / EPT
     struct cgroup *cgroup; // pays for the nested tables
     struct vcpu *vcpu[HV_MAX_VCPUS];
+    struct list link; // in the list of all VMs
     u64 tsc_base;     // host TSC at creation: the guest's TSC starts at 0
     u64 nested_pages; // leaf entries made
     void *vendor;
@@ -195,6 +197,8 @@ void hv_init(void); // probes, enables all CPUs, makes /dev/kvm
 int vm_create(void); // KVM_CREATE_VM: a descriptor or -errno
 struct vm *vm_get(struct vm *vm);
 void vm_put(struct vm *vm);
+// For /proc: the vCPUs of the process's VMs and their exits since creation. False if it has no VM.
+bool hv_process_counts(const struct process *p, u32 *vcpus, u64 *exits);
 int vcpu_create(struct vm *vm, u32 id); // KVM_CREATE_VCPU
 void vcpu_destroy(struct vcpu *v);
 long vm_check_extension(u64 cap);

@@ -13,6 +13,8 @@
 #include "kernel/x86/clock.h"
 #include "kernel/x86/cpu.h"
 
+static struct list all_vms = LIST_INIT(all_vms);
+
 struct vm *vm_get(struct vm *vm)
 {
     vm->refs++;
@@ -25,9 +27,29 @@ void vm_put(struct vm *vm)
         return;
     if (vm->aspace)
         aspace_unwatch(vm->aspace, &vm->watcher);
+    list_remove(&vm->link);
     nested_destroy(vm);
     cgroup_put(vm->cgroup);
     kfree(vm);
+}
+
+bool hv_process_counts(const struct process *p, u32 *vcpus, u64 *exits)
+{
+    bool found = false;
+    struct vm *vm;
+
+    *vcpus = 0;
+    *exits = 0;
+    list_for_each (vm, &all_vms, link) {
+        if (!vm->aspace || vm->aspace != p->leader->aspace)
+            continue;
+        found = true;
+        for (int i = 0; i < HV_MAX_VCPUS; i++) {
+            *vcpus += vm->vcpu[i] != NULL;
+            *exits += vm->vcpu[i] ? vm->vcpu[i]->exits : 0;
+        }
+    }
+    return found;
 }
 
 // A range of the VMM's memory stops being what it was: so does each guest-physical page made of it.
@@ -109,6 +131,7 @@ int vm_create(void)
     if (!vm)
         return -ENOMEM;
     vm->refs = 1;
+    list_append(&all_vms, &vm->link);
     vm->aspace = current()->aspace;
     vm->cgroup = cgroup_get(current()->cgroup);
     vm->tsc_base = rdtsc();

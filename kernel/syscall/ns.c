@@ -162,7 +162,7 @@ static int enter_ns(struct ns *ns)
 
 long sys_setns(int fd, int nstype)
 {
-    struct ns *ns = ns_from_fd ? ns_from_fd(fd) : ERR_PTR(-EINVAL);
+    struct ns *ns = ns_from_fd(fd);
 
     if (IS_ERR(ns))
         return PTR_ERR(ns);
