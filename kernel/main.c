@@ -7,6 +7,7 @@
 #include "kernel/lib/string.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/selftest.h"
+#include "kernel/procfs/procfs.h"
 #include "kernel/syscall/syscall.h"
 #include "kernel/task/exec.h"
 #include "kernel/task/sched.h"
@@ -143,6 +144,7 @@ void kernel_main(paddr_t multiboot)
     tty_init();
     serial_init();
     pty_init();
+    procfs_init();
     hv_init();
     syscall_init();
 

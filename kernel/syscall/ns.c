@@ -3,6 +3,7 @@
 #include <linux/sched.h>
 #include <linux/utsname.h>
 #include "container/ns/ns.h"
+#include "kernel/fs/anon_path.h"
 #include "kernel/lib/err.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/usercopy.h"
@@ -13,10 +14,6 @@
     (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWCGROUP)
 #define UNSHARE_NOTHING                                                                            \
     (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_SYSVSEM) // fine for a process of one thread
-
-// The namespace that an open file of /proc/PID/ns is, with a reference. ERR_PTR(-EBADF),
-// ERR_PTR(-EINVAL).
-struct ns *ns_from_fd(int fd) __attribute__((weak));
 
 // ---- unshare ------------------------------------------------------------------------------------
 
