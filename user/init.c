@@ -54,7 +54,7 @@ static void mount_once(const char *type, const char *target, const char *proof, 
 
 static void mount_all(void)
 {
-    mount_once("devtmpfs", "/dev", "/dev/console", MS_NOSUID, NULL);
+    mount_once("devtmpfs", "/dev", "/dev/null", MS_NOSUID, NULL);
     mount_once("proc", "/proc", "/proc/cmdline", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL);
     mkdir("/sys", 0755);
     mkdir("/sys/fs", 0755);

@@ -107,7 +107,7 @@ TEST(mmap_refuses_what_makes_no_sense)
     CHECK_ERR(
         (long)mmap((void *)4097, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
         EINVAL);
-    CHECK_ERR((long)mmap((void *)0x7ffffffff000, 1 << 20, PROT_READ,
+    CHECK_ERR((long)mmap((void *)0xffffffffff0000, 1 << 20, PROT_READ,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
               ENOMEM);
     CHECK_ERR(munmap((void *)1, 4096), EINVAL);
