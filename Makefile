@@ -175,7 +175,8 @@ ROOT_ITEMS = $(ROOT_DIRS:%=%/) bin/busybox=$(BUSYBOX) @$(BUSYBOX) etc=tools/root
     $(foreach n,$(TEST_NAMES),test/$(n)=$(BUILD)/strip/test/$(n)) \
     $(foreach n,$(BENCH_NAMES),bench/$(n)=$(BUILD)/strip/bench/$(n)) \
     $(foreach f,$(TEST_SCRIPTS),test/$(notdir $(f))=$(f)) \
-    $(foreach g,$(notdir $(GUESTS)),lib/guests/$(g)=$(BUILD)/guests/$(g)) lib/images/busybox=$(BUILD)/images/busybox
+    $(foreach g,$(notdir $(GUESTS)),lib/guests/$(g)=$(BUILD)/guests/$(g)) lib/images/busybox=$(BUILD)/images/busybox \
+    lib/guests/vivarium=$(BUILD)/strip/vivarium.elf bin/nest=user/nest.sh
 STRIPPED := $(USER_NAMES:%=$(BUILD)/strip/bin/%) $(TEST_NAMES:%=$(BUILD)/strip/test/%) $(BENCH_NAMES:%=$(BUILD)/strip/bench/%)
 
 $(BUILD)/strip/%: $(BUILD)/%
@@ -190,7 +191,7 @@ $(IMAGE): tools/image/busybox $(BUSYBOX)
 	$(V)tools/image/busybox $(BUSYBOX) $(@D)
 
 root: $(BUILD)/root.cpio
-$(BUILD)/root.cpio: $(STRIPPED) $(GUESTS) $(IMAGE) $(TEST_SCRIPTS) $(wildcard tools/rootfs/etc/*) tools/viv/cpio.py $(BUSYBOX) Makefile
+$(BUILD)/root.cpio: $(STRIPPED) $(GUESTS) $(BUILD)/strip/vivarium.elf user/nest.sh $(IMAGE) $(TEST_SCRIPTS) $(wildcard tools/rootfs/etc/*) tools/viv/cpio.py $(BUSYBOX) Makefile
 	@mkdir -p $(@D)
 	@echo "  CPIO    $@"
 	$(V)python3 tools/viv/cpio.py $@ $(ROOT_ITEMS)

@@ -23,7 +23,7 @@ enum { IRQ_TIMER = 0, IRQ_COM2 = 3, IRQ_COM1 = 4 };
 #define CONSOLE_POLL_NS 20000000ull
 
 static struct kvm_run *volatile signalled_run;
-static volatile sig_atomic_t alarm_rang;
+static volatile sig_atomic_t alarm_rang, ending_signal;
 
 static void on_alarm(int signal)
 {
@@ -32,14 +32,24 @@ static void on_alarm(int signal)
     signalled_run->immediate_exit = 1;
 }
 
-static void start_alarms(struct machine *m)
+static void on_end(int signal)
 {
+    ending_signal = signal;
+    signalled_run->immediate_exit = 1;
+}
+
+static void catch_signals(struct machine *m)
+{
+    static const int ends[] = {SIGTERM, SIGINT, SIGHUP};
     struct sigaction action = {.sa_handler = on_alarm};
 
     signalled_run = m->run;
     sigemptyset(&action.sa_mask);
     if (sigaction(SIGALRM, &action, NULL) < 0)
         die_errno("sigaction");
+    action.sa_handler = on_end;
+    for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+        sigaction(ends[i], &action, NULL);
     alarm_rang = 1;
 }
 
@@ -117,7 +127,7 @@ static void halt(struct machine *m)
         machine_stop(m, STATUS_CRASHED);
         return;
     }
-    while (!m->stopped && !pic_pending(&m->pic)) {
+    while (!m->stopped && !ending_signal && !pic_pending(&m->pic)) {
         uint64_t now = clock_ns(), tick = pit_deadline(&m->pit);
         update_lines(m, now);
         if (pic_pending(&m->pic))
@@ -212,9 +222,9 @@ int machine_run(struct machine *m)
 {
     uint64_t last_look = 0;
 
-    start_alarms(m);
+    catch_signals(m);
     console_start();
-    while (!m->stopped) {
+    while (!m->stopped && !ending_signal) {
         uint64_t now = clock_ns();
         if (now - last_look >= CONSOLE_POLL_NS || alarm_rang || m->com[0].drained) {
             uart_flush(&m->com[0]);
@@ -230,5 +240,5 @@ int machine_run(struct machine *m)
     uart_flush(&m->com[0]);
     uart_flush(&m->com[1]);
     console_restore();
-    return m->status;
+    return m->stopped ? m->status : 128 + ending_signal;
 }
