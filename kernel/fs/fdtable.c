@@ -43,13 +43,20 @@ struct fdtable *fdtable_copy(const struct fdtable *from)
     return t;
 }
 
+static void drop(struct fdtable *t, struct file *f)
+{
+    if (f->inode && f->inode->records)
+        file_unlock_all(f, t);
+    file_put(f);
+}
+
 void fdtable_put(struct fdtable *t)
 {
     if (!t || --t->refs)
         return;
     for (u32 fd = 0; fd < t->size; fd++)
         if (t->files[fd])
-            file_put(t->files[fd]);
+            drop(t, t->files[fd]);
     kfree(t->files);
     kfree(t->cloexec);
     kfree(t);
@@ -175,7 +182,7 @@ int fd_replace(int fd, struct file *f, u32 flags)
     t->files[fd] = f;
     set_cloexec(t, fd, flags & O_CLOEXEC);
     if (old)
-        file_put(old);
+        drop(t, old);
     return fd;
 }
 
@@ -198,7 +205,7 @@ int fd_close(int fd)
 
     if (!f)
         return -EBADF;
-    file_put(f);
+    drop(mine(), f);
     return 0;
 }
 
@@ -221,5 +228,5 @@ void fdtable_close_on_exec(struct fdtable *t)
 {
     for (u32 word = 0; word < t->size / 64; word++)
         while (t->cloexec[word])
-            file_put(take(t, word * 64 + __builtin_ctzl(t->cloexec[word])));
+            drop(t, take(t, word * 64 + __builtin_ctzl(t->cloexec[word])));
 }

@@ -44,4 +44,8 @@ void open_init(void);
 
 // flock(2): LOCK_SH, LOCK_EX, LOCK_UN, with LOCK_NB. Sleeps.
 long file_flock(struct file *f, int operation);
+// F_GETLK, F_SETLK, F_SETLKW with the user's struct flock. Sleeps.
+long file_lock(struct file *f, int cmd, void __user *arg);
+// Drops the locks that a descriptor table has on f's inode: one of its descriptors closes.
+void file_unlock_all(struct file *f, const struct fdtable *owner);
 void flock_released(struct file *f); // the last reference to f is gone

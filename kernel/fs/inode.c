@@ -54,6 +54,7 @@ void inode_put(struct inode *i)
     if (i->pipe)
         pipe_free(i->pipe);
     kfree(i->locks);
+    kfree(i->records);
     kfree(i);
 }
 

@@ -153,6 +153,7 @@ const struct inode_ops tmpfs_inode_ops = {
     .rename = rename,
     .readlink = readlink,
     .truncate = truncate,
+    .allocate = tmpfs_allocate,
     .refresh = refresh,
     .evict = evict,
 };

@@ -24,8 +24,4 @@ int tmpfs_options(struct super *s, const char *options);
 struct vmobject *tmpfs_object(struct super *s); // NULL without memory
 u64 tmpfs_resident(const struct inode *i);      // pages that a regular file holds
 int tmpfs_truncate(struct inode *i, u64 size);
-// fallocate(2): pages for a range, and a hole in it. 0, -ENOSPC, -ENOMEM.
-int tmpfs_reserve(struct inode *i, u64 offset, u64 len);
-void tmpfs_punch(struct inode *i, u64 offset, u64 len);
-// SEEK_DATA, SEEK_HOLE: the position, or -ENXIO.
-long tmpfs_seek(struct inode *i, u64 offset, bool data);
+int tmpfs_allocate(struct inode *i, u32 mode, u64 offset, u64 len);

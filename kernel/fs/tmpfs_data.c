@@ -1,5 +1,6 @@
 // The bytes of tmpfs files: a sparse array of pages that is also the object which areas map.
 #include "kernel/fs/tmpfs.h"
+#include <linux/falloc.h>
 #include "kernel/fs/uio.h"
 #include "kernel/lib/err.h"
 #include "kernel/lib/string.h"
@@ -49,7 +50,8 @@ static struct page *fill(struct tmpfs_pages *t, u64 index, u32 flags, struct cgr
     t->resident++;
     s->used_bytes += PAGE_SIZE;
     // Whoever has read the hole maps the zero page there: let them fault again.
-    aspace_unmap_object_page(&t->obj, index, zero_page());
+    if (!list_empty(&t->obj.areas))
+        aspace_unmap_object_page(&t->obj, index, zero_page());
     return p;
 }
 
@@ -204,7 +206,7 @@ static long tmpfs_write(struct file *f, struct uio *u, u64 *pos)
     return done ? (long)done : moved;
 }
 
-int tmpfs_reserve(struct inode *i, u64 offset, u64 len)
+static int reserve(struct inode *i, u64 offset, u64 len)
 {
     struct tmpfs_pages *t = to_pages(i->mapping);
 
@@ -226,7 +228,7 @@ static void zero_part(struct tmpfs_pages *t, u64 from, u64 to)
         memset((char *)page_to_virt(p) + from % PAGE_SIZE, 0, to - from);
 }
 
-void tmpfs_punch(struct inode *i, u64 offset, u64 len)
+static void punch(struct inode *i, u64 offset, u64 len)
 {
     struct tmpfs_pages *t = to_pages(i->mapping);
     u64 end = min(offset + len, ALIGN_UP(i->size, PAGE_SIZE));
@@ -248,16 +250,19 @@ void tmpfs_punch(struct inode *i, u64 offset, u64 len)
     }
 }
 
-long tmpfs_seek(struct inode *i, u64 offset, bool data)
+int tmpfs_allocate(struct inode *i, u32 mode, u64 offset, u64 len)
 {
-    struct tmpfs_pages *t = to_pages(i->mapping);
-
-    if (offset >= i->size)
-        return -ENXIO;
-    for (; offset < i->size; offset = ALIGN_DOWN(offset, PAGE_SIZE) + PAGE_SIZE)
-        if (!pagemap_get(&t->map, offset / PAGE_SIZE) != data)
-            return offset;
-    return data ? -ENXIO : (long)i->size;
+    if (offset + len > SIZE_MAX_FILE)
+        return -EFBIG;
+    if (mode & FALLOC_FL_PUNCH_HOLE) {
+        punch(i, offset, len);
+        inode_touch(i);
+        return 0;
+    }
+    int err = reserve(i, offset, len);
+    if (!err && !(mode & FALLOC_FL_KEEP_SIZE) && offset + len > i->size)
+        set_size(i, offset + len);
+    return err;
 }
 
 const struct file_ops tmpfs_file_ops = {

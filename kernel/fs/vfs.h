@@ -40,6 +40,7 @@ struct inode {
     void *private;               // the file system's
     struct pipe *pipe;           // a FIFO's
     s32 exec_count, write_count; // running programs / writers: ETXTBSY
+    struct posix_locks *records; // fcntl(2)'s locks, NULL if never locked
     struct flock_state *locks;   // flock(2), NULL if never locked
 };
 
@@ -64,6 +65,7 @@ struct inode_ops {
     // Magic links of /proc (exe, fd/N, ns/x): fills *out (with references) instead of text.
     int (*follow)(struct inode *link, struct path *out);
     int (*truncate)(struct inode *inode, u64 size);
+    int (*allocate)(struct inode *inode, u32 mode, u64 offset, u64 len); // fallocate(2)
     int (*setattr)(struct inode *inode); // after mode, uid, gid or times changed
     // Before an inode is changed or opened for writing: overlay copies it up. May be NULL.
     int (*prepare_write)(struct dentry *d);
