@@ -38,7 +38,7 @@ char *path_text(const struct path *p, const struct path *root, char *buf, size_t
                 bool at_root = m->mnt_ns && m == m->mnt_ns->root;
                 if (t.start == end)
                     fits = prepend(&t, "/", 1);
-                if (!at_root || m != root->mount || root->dentry != m->root)
+                if (!(m->flags & MS_KERNMOUNT) && (!at_root || d != root->dentry))
                     fits = fits && prepend(&t, unreachable.text, unreachable.len);
                 return fits ? t.start : ERR_PTR(-ENAMETOOLONG);
             }
