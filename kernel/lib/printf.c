@@ -27,18 +27,21 @@ static void put_many(struct out *o, char c, int n)
         put(o, c);
 }
 
-static void put_text(struct out *o, const struct spec *sp, const char *s)
+static void put_field(struct out *o, const struct spec *sp, const char *s, int n)
 {
-    if (!s)
-        s = "(null)";
-    int n = sp->precision >= 0 ? (int)strnlen(s, sp->precision) : (int)strlen(s);
-
     if (!sp->left)
         put_many(o, ' ', sp->width - n);
     for (int i = 0; i < n; i++)
         put(o, s[i]);
     if (sp->left)
         put_many(o, ' ', sp->width - n);
+}
+
+static void put_text(struct out *o, const struct spec *sp, const char *s)
+{
+    if (!s)
+        s = "(null)";
+    put_field(o, sp, s, sp->precision >= 0 ? (int)strnlen(s, sp->precision) : (int)strlen(s));
 }
 
 static void put_number(struct out *o, const struct spec *sp, u64 v, unsigned base, char sign)
@@ -130,7 +133,7 @@ static u64 take_unsigned(va_list *ap, int longs)
 
 static void convert(struct out *o, struct spec *sp, char c, va_list *ap)
 {
-    char one[2];
+    char one;
     s64 v;
 
     switch (c) {
@@ -160,10 +163,8 @@ static void convert(struct out *o, struct spec *sp, char c, va_list *ap)
         put_number(o, sp, (u64)va_arg(*ap, void *), 16, 0);
         break;
     case 'c':
-        one[0] = (char)va_arg(*ap, int);
-        one[1] = '\0';
-        sp->precision = -1;
-        put_text(o, sp, one);
+        one = (char)va_arg(*ap, int);
+        put_field(o, sp, &one, 1);
         break;
     case 's':
         put_text(o, sp, va_arg(*ap, const char *));
