@@ -18,16 +18,18 @@ struct boot_module {
 struct boot_info {
     char cmdline[2048];
     unsigned ram_count, module_count;
-    struct boot_range ram[BOOT_MAX_RANGES]; // usable RAM, page-aligned inwards, sorted; includes kernel and modules
+    struct boot_range ram[BOOT_MAX_RANGES]; // usable RAM, page-aligned inwards, sorted; includes
+                                            // kernel and modules
     struct boot_module module[BOOT_MAX_MODULES];
     paddr_t kernel_start, kernel_end;
 };
 
 extern struct boot_info boot_info;
 
-// Fills boot_info from the Multiboot structure at the physical address; panics with the name of what is wrong.
+// Fills boot_info from the Multiboot structure at the physical address; panics with the name of
+// what is wrong.
 void boot_info_init(paddr_t multiboot);
 
-// Value of the word `name=value` on the command line copied to buf, cut at size (the last such word wins); false if it is
-// absent. The word `name` alone gives "".
+// Value of the word `name=value` on the command line copied to buf, cut at size (the last such word
+// wins); false if it is absent. The word `name` alone gives "".
 bool boot_option(const char *name, char *buf, size_t size);

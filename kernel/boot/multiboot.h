@@ -1,4 +1,5 @@
-// The Multiboot 1 structures (Multiboot specification 0.6.96, chapter 3), as a boot loader leaves them in memory.
+// The Multiboot 1 structures (Multiboot specification 0.6.96, chapter 3), as a boot loader leaves
+// them in memory.
 #pragma once
 
 #define MULTIBOOT_HEADER_MAGIC 0x1badb002

@@ -3,9 +3,10 @@
 #include <linux/errno.h>
 #include "kernel/lib/types.h"
 
-// Kernel-only results of an interrupted system call; never seen by user space (signal.c turns them into EINTR or a restart).
-#define ERESTARTSYS 512    // restart if the handler has SA_RESTART or there is no handler
-#define ERESTARTNOHAND 514 // restart only if there is no handler
+// Kernel-only results of an interrupted system call; never seen by user space (signal.c turns them
+// into EINTR or a restart).
+#define ERESTARTSYS 512           // restart if the handler has SA_RESTART or there is no handler
+#define ERESTARTNOHAND 514        // restart only if there is no handler
 #define ERESTART_RESTARTBLOCK 516 // restart through restart_syscall(2)
 
 static inline void *ERR_PTR(long error)

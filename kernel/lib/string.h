@@ -16,7 +16,8 @@ int strncmp(const char *a, const char *b, size_t n);
 char *strchr(const char *s, int c);
 char *strrchr(const char *s, int c);
 char *strstr(const char *s, const char *needle);
-// Copies as much of `src` as fits in `size` bytes, always with a terminator (unless size is 0). Returns strlen(src).
+// Copies as much of `src` as fits in `size` bytes, always with a terminator (unless size is 0).
+// Returns strlen(src).
 size_t strlcpy(char *dst, const char *src, size_t size);
 // Reads a decimal number that is all of `s` but for blanks behind it; with `suffix` one of k, m, g
 // (either case) behind the digits multiplies by 2^10, 2^20, 2^30. 0, -EINVAL (not a number) or

@@ -23,12 +23,22 @@ typedef u64 vaddr_t; // a virtual address of a process
 #define PAGE_MASK (~(PAGE_SIZE - 1))
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define ALIGN_UP(x, a) (((x) + ((a) - 1)) & ~((typeof(x))(a) - 1))
-#define ALIGN_DOWN(x, a) ((x) & ~((typeof(x))(a) - 1))
+#define ALIGN_UP(x, a) (((x) + ((a)-1)) & ~((typeof(x))(a)-1))
+#define ALIGN_DOWN(x, a) ((x) & ~((typeof(x))(a)-1))
 #define BIT(n) (1UL << (n))
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
-#define min(a, b) ({ typeof(a) a_ = (a); typeof(b) b_ = (b); a_ < b_ ? a_ : b_; })
-#define max(a, b) ({ typeof(a) a_ = (a); typeof(b) b_ = (b); a_ > b_ ? a_ : b_; })
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define min(a, b)                                                                                  \
+    ({                                                                                             \
+        typeof(a) a_ = (a);                                                                        \
+        typeof(b) b_ = (b);                                                                        \
+        a_ < b_ ? a_ : b_;                                                                         \
+    })
+#define max(a, b)                                                                                  \
+    ({                                                                                             \
+        typeof(a) a_ = (a);                                                                        \
+        typeof(b) b_ = (b);                                                                        \
+        a_ > b_ ? a_ : b_;                                                                         \
+    })
 #define static_assert _Static_assert
 #define __packed __attribute__((packed))
 #define __aligned(n) __attribute__((aligned(n)))

@@ -1,4 +1,5 @@
-// What ACPI's tables say of CPUs and interrupts: the MADT. ACPI specification 6.5, 5.2.5 and 5.2.12.
+// What ACPI's tables say of CPUs and interrupts: the MADT. ACPI specification 6.5, 5.2.5
+// and 5.2.12.
 #pragma once
 #include "kernel/x86/percpu.h"
 
@@ -20,5 +21,6 @@ struct madt {
 // Filled by acpi_init().
 extern struct madt madt;
 
-// Looks for the tables in the BIOS area (boot CPU, after paging_init()). Tables with a wrong checksum or length are passed over.
+// Looks for the tables in the BIOS area (boot CPU, after paging_init()). Tables with a wrong
+// checksum or length are passed over.
 void acpi_init(void);

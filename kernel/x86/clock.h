@@ -1,4 +1,5 @@
-// Time: the TSC, calibrated at boot, and one deadline timer a CPU (LAPIC timer, or the 8254 where there is no LAPIC).
+// Time: the TSC, calibrated at boot, and one deadline timer a CPU (LAPIC timer, or the 8254 where
+// there is no LAPIC).
 #pragma once
 #include "kernel/lib/types.h"
 
@@ -6,16 +7,19 @@
 #define NSEC_PER_MSEC 1000000UL
 #define NSEC_PER_USEC 1000UL
 
-// Measures the TSC (and the LAPIC timer) against the 8254, reads the CMOS clock. Boot CPU, after irq_init(), once.
+// Measures the TSC (and the LAPIC timer) against the 8254, reads the CMOS clock. Boot CPU, after
+// irq_init(), once.
 void clock_init(void);
-// Nanoseconds since boot (CLOCK_MONOTONIC); 0 before clock_init(). Any context; the same on every CPU.
+// Nanoseconds since boot (CLOCK_MONOTONIC); 0 before clock_init(). Any context; the same on every
+// CPU.
 u64 clock_ns(void);
 // CLOCK_REALTIME minus CLOCK_MONOTONIC, in ns, read from the CMOS clock at boot; settable.
 u64 clock_realtime_offset(void);
 void clock_set_realtime_offset(u64 ns);
 // TSC frequency in kHz.
 u64 clock_tsc_khz(void);
-// Makes timer_tick() run on this CPU at `ns` (clock_ns time) or as soon after as possible; one deadline a CPU, the newest counts.
+// Makes timer_tick() run on this CPU at `ns` (clock_ns time) or as soon after as possible; one
+// deadline a CPU, the newest counts.
 void clock_set_deadline(u64 ns);
 // Ends the machine when clock_ns() passes `ns` (viv.limit); 0: never. Boot CPU.
 void clock_set_limit(u64 ns);

@@ -1,4 +1,5 @@
-// One accessor for each CPU instruction and register that C cannot name. SDM volume 2, APM volume 3.
+// One accessor for each CPU instruction and register that C cannot name. SDM volume 2, APM
+// volume 3.
 #pragma once
 #include "kernel/lib/types.h"
 
@@ -94,7 +95,9 @@ struct cpuid {
 static inline struct cpuid cpuid(u32 leaf, u32 subleaf)
 {
     struct cpuid r;
-    asm volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
+    asm volatile("cpuid"
+                 : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+                 : "a"(leaf), "c"(subleaf));
     return r;
 }
 
@@ -129,7 +132,8 @@ static inline void sti_hlt(void)
 // True once SMAP is on: STAC and CLAC exist.
 extern bool cpu_has_smap;
 
-// Between the two the kernel may touch user pages (SMAP is lifted). No call that may schedule in between.
+// Between the two the kernel may touch user pages (SMAP is lifted). No call that may schedule in
+// between.
 static inline void user_access_begin(void)
 {
     if (cpu_has_smap)

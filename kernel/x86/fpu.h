@@ -1,4 +1,5 @@
-// x87, SSE and AVX state, saved eagerly with XSAVE (FXSAVE where there is no XSAVE). The kernel itself uses none of it.
+// x87, SSE and AVX state, saved eagerly with XSAVE (FXSAVE where there is no XSAVE). The kernel
+// itself uses none of it.
 #pragma once
 #include "kernel/lib/types.h"
 
@@ -17,7 +18,8 @@ void fpu_save(struct fpu_state *s);
 void fpu_restore(const struct fpu_state *s);
 // Bytes of the state that are in use on this CPU model, for signal frames.
 size_t fpu_state_size(void);
-// Makes a state that user space or a guest monitor wrote safe to load (MXCSR reserved bits, XSTATE_BV); false if it cannot.
+// Makes a state that user space or a guest monitor wrote safe to load (MXCSR reserved bits,
+// XSTATE_BV); false if it cannot.
 bool fpu_validate(struct fpu_state *s);
 // The XCR0 that the host runs with, 0 without XSAVE.
 u64 fpu_xcr0(void);

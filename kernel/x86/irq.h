@@ -1,4 +1,5 @@
-// Device interrupts: the sixteen ISA lines, through the I/O APIC where there is one, else through the 8259 pair.
+// Device interrupts: the sixteen ISA lines, through the I/O APIC where there is one, else through
+// the 8259 pair.
 #pragma once
 #include "kernel/lib/types.h"
 

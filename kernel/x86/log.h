@@ -5,7 +5,8 @@
 // Puts one message into the log with the time in front. Any context; `fmt` ends with '\n'.
 void kprintf(const char *fmt, ...) __printf(1, 2);
 
-// Copies log text from position *pos (a count of bytes since boot) into buf; moves *pos. Returns bytes copied, 0 at the end.
+// Copies log text from position *pos (a count of bytes since boot) into buf; moves *pos. Returns
+// bytes copied, 0 at the end.
 size_t log_read(u64 *pos, char *buf, size_t size);
 
 // Sends the log to `port` (an I/O port of a 16550, 0x3f8 or 0x2f8) from now on.
@@ -21,7 +22,8 @@ void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
 struct trapframe;
 void panic_frame(struct trapframe *tf, const char *fmt, ...) __printf(2, 3) __noreturn;
 
-// With `on` a panic ends the machine (power_off(1)) after its report instead of halting it: viv.panic=off.
+// With `on` a panic ends the machine (power_off(1)) after its report instead of halting it:
+// viv.panic=off.
 void panic_set_power_off(bool on);
 
 // Prints a symbolised backtrace from frame pointer `rbp` on.

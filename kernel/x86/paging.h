@@ -1,4 +1,5 @@
-// The format of x86-64 page tables (SDM 3A, 4.5), the direct map, and TLB flushes. Building tables is mm's (pagetable.h).
+// The format of x86-64 page tables (SDM 3A, 4.5), the direct map, and TLB flushes. Building tables
+// is mm's (pagetable.h).
 #pragma once
 #include "kernel/lib/types.h"
 
@@ -19,7 +20,7 @@
 #define PTE_D BIT(6)
 #define PTE_PS BIT(7) // level 2, 3: a large page
 #define PTE_G BIT(8)
-#define PTE_COW BIT(9)    // software: shared until written
+#define PTE_COW BIT(9) // software: shared until written
 #define PTE_NX BIT(63)
 #define PTE_ADDR 0x000ffffffffff000UL
 
@@ -42,8 +43,8 @@ static inline paddr_t virt_to_phys(const void *va)
     return v >= KERNEL_BASE ? v - KERNEL_BASE : v - DIRECT_MAP;
 }
 
-// Builds the kernel's tables from boot_info and goes over to them; drops from boot_info RAM that they cannot reach.
-// Boot CPU, once.
+// Builds the kernel's tables from boot_info and goes over to them; drops from boot_info RAM that
+// they cannot reach. Boot CPU, once.
 void paging_init(void);
 
 // Bytes of physical memory from 0 on that the direct map covers.
@@ -57,6 +58,6 @@ paddr_t kernel_pml4(void);
 
 // Flushes the TLB of this CPU (all non-global entries).
 void tlb_flush_local(void);
-// Flushes the TLBs of all CPUs in the mask (bit n = CPU n) that are not this one, waits until they have done it, and flushes
-// this one too if its bit is set. For guests' nested translations see hv.
+// Flushes the TLBs of all CPUs in the mask (bit n = CPU n) that are not this one, waits until they
+// have done it, and flushes this one too if its bit is set. For guests' nested translations see hv.
 void tlb_shootdown(u64 cpu_mask);

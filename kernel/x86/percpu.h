@@ -16,27 +16,29 @@ struct tss { // SDM 3A, 8.7: 64-bit task-state segment
     u16 iomap_base;
 } __packed;
 
-#define GDT_ENTRIES 8 // null, kernel code, kernel data, user code32, user data, user code64, TSS (2)
+#define GDT_ENTRIES                                                                                \
+    8 // null, kernel code, kernel data, user code32, user data, user code64, TSS (2)
 
 struct percpu {
-    struct percpu *self;      // %gs:0
-    u64 kernel_rsp;           // %gs:8: top of the current task's kernel stack, for SYSCALL entry
-    u64 user_rsp;             // %gs:16: scratch for SYSCALL entry
-    struct task *current;     // %gs:24
-    u32 id;                   // 0 .. cpu_count()-1, 0 boots
+    struct percpu *self;  // %gs:0
+    u64 kernel_rsp;       // %gs:8: top of the current task's kernel stack, for SYSCALL entry
+    u64 user_rsp;         // %gs:16: scratch for SYSCALL entry
+    struct task *current; // %gs:24
+    u32 id;               // 0 .. cpu_count()-1, 0 boots
     u32 apic_id;
     bool online;
-    bool holds_klock;         // klock.c
+    bool holds_klock; // klock.c
     volatile bool need_resched;
     volatile bool tlb_flush_wanted; // set by another CPU that waits for our TLB flush
     struct task *idle;
     struct runqueue *rq;
-    struct task *fpu_owner;   // reserved for lazy schemes; eager today
-    u64 entry_tsc;            // TSC at the last entry from user mode, 0 while in user mode: how system time is told from user time
-    u64 deadline_ns;          // clock.c: when timer_tick() is wanted, 0: never
-    u64 timer_armed_ns;       // clock.c: when the hardware timer fires, 0: it is off
-    u64 idle_ns;              // time spent idle, for /proc/stat
-    void *hv;                 // the hypervisor's per-CPU state
+    struct task *fpu_owner; // reserved for lazy schemes; eager today
+    u64 entry_tsc; // TSC at the last entry from user mode, 0 while in user mode: how system time is
+                   // told from user time
+    u64 deadline_ns;    // clock.c: when timer_tick() is wanted, 0: never
+    u64 timer_armed_ns; // clock.c: when the hardware timer fires, 0: it is off
+    u64 idle_ns;        // time spent idle, for /proc/stat
+    void *hv;           // the hypervisor's per-CPU state
     struct tss tss __aligned(16);
     u64 gdt[GDT_ENTRIES] __aligned(16);
 };
@@ -61,5 +63,4 @@ static inline void percpu_set_kernel_stack(u64 top)
 // CPUs found at boot and started; ids are dense.
 u32 cpu_count(void);
 
-#define for_each_cpu(c)                                                                            \
-    for (struct percpu *c = percpu_data; c < percpu_data + cpu_count(); c++)
+#define for_each_cpu(c) for (struct percpu *c = percpu_data; c < percpu_data + cpu_count(); c++)

@@ -1,4 +1,5 @@
-// The 8254 interval timer (Intel 8254 data sheet): what time is measured against, and the timer where there is no APIC.
+// The 8254 interval timer (Intel 8254 data sheet): what time is measured against, and the timer
+// where there is no APIC.
 #pragma once
 #include "kernel/lib/types.h"
 

@@ -184,7 +184,8 @@ void irq_window(void)
 {
     klock_release();
     sti();
-    asm volatile("nop"); // STI holds interrupts off for one instruction; under TCG a PAUSE there does not end that
+    asm volatile("nop"); // STI holds interrupts off for one instruction; under TCG a PAUSE there
+                         // does not end that
     cli();
     klock_acquire();
 }

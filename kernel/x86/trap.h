@@ -1,4 +1,5 @@
-// Traps, interrupts and system calls: the frame they leave on the kernel stack, and who handles them.
+// Traps, interrupts and system calls: the frame they leave on the kernel stack, and who handles
+// them.
 #pragma once
 #include "kernel/lib/types.h"
 
@@ -31,16 +32,17 @@
 #define VEC_XM 19
 #define VEC_IRQ_BASE 0x20 // ISA IRQ n arrives at VEC_IRQ_BASE + n
 #define VEC_TIMER 0xf0
-#define VEC_RESCHED 0xf1  // IPI: look at need_resched
-#define VEC_TLB 0xf2      // IPI: flush the TLB and answer
-#define VEC_STOP 0xf3     // IPI: stop (panic, power off)
+#define VEC_RESCHED 0xf1 // IPI: look at need_resched
+#define VEC_TLB 0xf2     // IPI: flush the TLB and answer
+#define VEC_STOP 0xf3    // IPI: stop (panic, power off)
 #define VEC_SPURIOUS 0xff
 #define VEC_SYSCALL 0x100 // not a vector: marks a frame made by SYSCALL
 
 struct trapframe {
     u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
     u64 vector;
-    u64 error; // hardware error code; for VEC_SYSCALL the call's number (Linux's orig_rax), -1 once it must not be restarted
+    u64 error; // hardware error code; for VEC_SYSCALL the call's number (Linux's orig_rax), -1 once
+               // it must not be restarted
     u64 rip, cs, rflags, rsp, ss;
 };
 
@@ -56,17 +58,20 @@ static inline bool from_user(const struct trapframe *tf)
 #define PF_FETCH BIT(4)
 
 // Upcalls: called by trap.c with the kernel lock held, implemented on higher floors.
-void syscall_dispatch(struct trapframe *tf);                  // kernel/syscall
-void page_fault(struct trapframe *tf, u64 addr);              // kernel/mm: error code in tf->error
-void user_exception(struct trapframe *tf);                    // kernel/task: any other exception from user mode -> signal
-void timer_tick(void);                                        // kernel/task: this CPU's timer fired
-void return_to_user(struct trapframe *tf);                    // kernel/task: signals, reschedule; before each way back to user mode
+void syscall_dispatch(struct trapframe *tf);     // kernel/syscall
+void page_fault(struct trapframe *tf, u64 addr); // kernel/mm: error code in tf->error
+void user_exception(
+    struct trapframe *tf); // kernel/task: any other exception from user mode -> signal
+void timer_tick(void);     // kernel/task: this CPU's timer fired
+void return_to_user(
+    struct trapframe *tf); // kernel/task: signals, reschedule; before each way back to user mode
 
-// A kernel instruction that may fault on a user address has an entry in the exception table (fixup address).
-// Returns true and moves tf->rip if there is one.
+// A kernel instruction that may fault on a user address has an entry in the exception table (fixup
+// address). Returns true and moves tf->rip if there is one.
 bool trap_fixup(struct trapframe *tf);
 
-// The end of an exception in the kernel that nobody can handle: panic with the registers and the backtrace of tf.
+// The end of an exception in the kernel that nobody can handle: panic with the registers and the
+// backtrace of tf.
 void __noreturn trap_die(struct trapframe *tf);
 // Breakpoints (INT3) met in the kernel so far: each is counted and passed over.
 u64 trap_breakpoints(void);
@@ -74,7 +79,8 @@ u64 trap_breakpoints(void);
 // Makes SYSCALL enter the kernel on this CPU.
 void syscall_init_cpu(void);
 
-// Calls fn(arg) on each interrupt of ISA line `irq` (0-15), with the kernel lock held; unmasks the line. -EBUSY if taken.
+// Calls fn(arg) on each interrupt of ISA line `irq` (0-15), with the kernel lock held; unmasks the
+// line. -EBUSY if taken.
 int irq_register(unsigned irq, void (*fn)(void *arg), void *arg);
 
 // Sends a fixed IPI.
@@ -87,8 +93,9 @@ void irq_window(void);
 // Leaves the kernel for user mode with the registers in tf; drops the kernel lock.
 void __noreturn enter_user(struct trapframe *tf);
 
-// Switches kernel stacks: saves callee-saved registers and rsp in *save, loads load. The new stack's top holds a
-// context made by context_init or by an earlier switch.
+// Switches kernel stacks: saves callee-saved registers and rsp in *save, loads load. The new
+// stack's top holds a context made by context_init or by an earlier switch.
 void context_switch(u64 *save, u64 load);
-// Prepares the stack that ends at `top` so that the first switch to it calls fn(arg), which must not return. Returns the rsp.
+// Prepares the stack that ends at `top` so that the first switch to it calls fn(arg), which must
+// not return. Returns the rsp.
 u64 context_init(u64 top, void (*fn)(void *), void *arg);
