@@ -11,7 +11,8 @@ PRESENT, WRITABLE, USER = 1, 2, 4
 ADDRESS = 0x000ffffffffff000
 MEMORY = 64 << 20
 LOW_END = 1 << 20
-REFS, ORDER = 0, 4  # offsets in struct page (kernel/mm/frame.h)
+DIRECT_MAP = 0xffff888000000000
+STRUCT_PAGE, REFS, ORDER = 32, 0, 4  # struct page (kernel/mm/frame.h): its size, and offsets in it
 
 
 class Frames:
@@ -21,6 +22,12 @@ class Frames:
         self.kernel = kernel
         self.live = {}  # physical address -> (page pointer, order)
 
+    def physical(self, page):
+        """What page_to_phys says, from the address of a struct page."""
+        array = self.kernel.stub.u64(self.kernel.address("frame_array"))
+        expect(page >= array and (page - array) % STRUCT_PAGE == 0, "an element of frame_array, got %#x" % page)
+        return (page - array) // STRUCT_PAGE * PAGE
+
     def free_count(self):
         return self.kernel.call("frame_free_count")
 
@@ -29,7 +36,7 @@ class Frames:
         page = self.kernel.call("frame_alloc", order, 0)
         if page == 0:
             return None
-        start = self.kernel.call("page_to_phys", page)
+        start = self.physical(page)
         size = PAGE << order
         expect(start % size == 0, "a block of order %d aligned to its size, got physical address %#x" % (order, start))
         expect(LOW_END <= start and start + size <= MEMORY, "a block inside RAM above 1 MiB, got %#x" % start)
@@ -82,7 +89,10 @@ def all_of_memory_can_be_handed_out(bench):
     frames = Frames(bench.kernel())
     free = frames.free_count()
     expect(free > 8000, "most of 64 MiB free at the start, got %d frames" % free)
-    order, got = MAX_ORDER, 0
+    held = [bench.random.randrange(0, 6) for _ in range(20)]
+    for order in held:
+        expect(frames.alloc(order) is not None, "a block of order %d while most is free" % order)
+    order, got = MAX_ORDER, sum(1 << order for order in held)
     while order >= 0:
         start = frames.alloc(order)
         if start is None:
@@ -103,7 +113,8 @@ def freed_blocks_merge_again(bench):
         largest.append(start)
     frames.free_all()
     expect(len(largest) >= 8, "at least 8 blocks of 4 MiB at the start, got %d" % len(largest))
-    small = [frames.alloc(bench.random.choice([5, 6, 7])) for _ in range(160)]
+    small = [frames.alloc(bench.random.choice([4, 5, 6])) for _ in range(160)]
+    expect(None not in small, "160 blocks of at most 256 KiB while 48 MiB are free")
     bench.random.shuffle(small)
     for start in small:
         frames.free(start)
@@ -134,17 +145,6 @@ def entry_address(kernel, pml4, va):
     return table + 8 * index(va, 1), above
 
 
-def direct_map(kernel):
-    """Where physical address 0 is in the kernel's address space."""
-    page = kernel.call("zero_page")
-    pml4 = kernel.call("kernel_pml4")
-    physical = kernel.call("page_to_phys", page)
-    base = 0xffff888000000000
-    leaf = kernel.stub.walk(pml4, base + physical)[-1]
-    expect(leaf & PRESENT, "the direct map at %#x" % base)
-    return base
-
-
 def mapped_space(bench, kernel, addresses):
     """A new PML4 with a level-1 entry made for each address."""
     pml4 = kernel.call("pagetable_create", 0)
@@ -161,7 +161,7 @@ def tables_for(addresses):
 
 def walk_builds_the_tables_that_the_cpu_reads(bench):
     kernel = bench.kernel()
-    base, frames = direct_map(kernel), Frames(kernel)
+    frames = Frames(kernel)
     before = frames.free_count()
     pml4 = kernel.call("pagetable_create", 0)
     near = random_address(bench)
@@ -170,7 +170,7 @@ def walk_builds_the_tables_that_the_cpu_reads(bench):
         pointer = kernel.call("pagetable_walk", pml4, va, 1, 0)
         where, above = entry_address(kernel, pml4, va)
         expect(where is not None, "tables down to level 1 for %#x, got %d levels" % (va, len(above)))
-        expect_equal(hex(pointer - base), hex(where), "physical address of the entry of %#x" % va)
+        expect_equal(hex(pointer - DIRECT_MAP), hex(where), "physical address of the entry of %#x" % va)
         expect_equal(kernel.stub.u64_physical(where), 0, "the new entry of %#x" % va)
         for entry in above:
             flags = entry & (PRESENT | WRITABLE | USER)
@@ -198,7 +198,7 @@ def walk_without_create_changes_nothing(bench):
 
 def destroy_gives_back_every_table_and_no_frame(bench):
     kernel = bench.kernel()
-    base, frames = direct_map(kernel), Frames(kernel)
+    frames = Frames(kernel)
     mapped = [frames.alloc(0) for _ in range(6)]
     before = frames.free_count()
     addresses = [random_address(bench) for _ in mapped]
@@ -206,7 +206,7 @@ def destroy_gives_back_every_table_and_no_frame(bench):
     for va, frame in zip(addresses, mapped):
         where, _ = entry_address(kernel, pml4, va)
         expect(where is not None, "tables down to level 1 for %#x" % va)
-        kernel.stub.write(base + where, struct.pack("<Q", frame | PRESENT | WRITABLE | USER))
+        kernel.stub.write(DIRECT_MAP + where, struct.pack("<Q", frame | PRESENT | WRITABLE | USER))
     kernel.call("pagetable_destroy", pml4)
     expect_equal(frames.free_count(), before, "free frames after the tables are gone")
     for frame in mapped:

@@ -26,6 +26,7 @@ def reference_of_lab_1_scores_all_on_every_seed(t):
 @test()
 def kernel_that_only_talks_scores_nothing_in_lab_1(t):
     verdicts = gradecheck.graded(LAB1, lambda directory: gradecheck.apply_wrong(LAB1, gradecheck.TALKER, directory))
+    t.true(gradecheck.builds(verdicts), "the talker to build")
     t.equal(gradecheck.score(verdicts), 0, "points of the talker")
 
 
@@ -36,6 +37,7 @@ def every_test_of_lab_1_is_failed_by_a_wrong_solution(t):
         if name == gradecheck.TALKER:
             continue
         verdicts = gradecheck.graded(LAB1, lambda directory, name=name: gradecheck.apply_wrong(LAB1, name, directory))
+        t.true(gradecheck.builds(verdicts), "the wrong solution %s to build" % name)
         t.true(gradecheck.failed(verdicts), "the wrong solution %s to fail a test" % name)
         failed |= gradecheck.failed(verdicts)
     t.equal(sorted(set(LAB1.points) - failed), [], "tests that no wrong solution fails")

@@ -32,6 +32,7 @@ class GdbStub:
         self.buffer = b""
         self.stopped = True
         self._ask("qSupported")
+        self._ask("qXfer:features:read:target.xml:0,ffb")  # QEMU sets single registers only for who has asked this
 
     def close(self):
         """Lets the machine run on without us."""
@@ -78,6 +79,11 @@ class GdbStub:
             raise ValueError("the debug stub refused %r: %s" % (text, answer.decode()))
         return answer
 
+    def _do(self, text):
+        answer = self._ask(text)
+        if answer != b"OK":
+            raise ValueError("the debug stub did not do %r: %r" % (text, answer))
+
     # -- the machine ---------------------------------------------------------------------------------
     def stop(self):
         """Stops all CPUs."""
@@ -103,11 +109,11 @@ class GdbStub:
 
     def breakpoint(self, address, on=True):
         """Sets or clears a hardware breakpoint at a virtual address."""
-        self._ask("%s1,%x,1" % ("Z" if on else "z", address))
+        self._do("%s1,%x,1" % ("Z" if on else "z", address))
 
     def cpu(self, number):
         """Looks at CPU `number` (from 0) from now on."""
-        self._ask("Hg%x" % (number + 1))
+        self._do("Hg%x" % (number + 1))
 
     def registers(self):
         """The CPU's registers by GDB's name; cr3 and the other control registers with them."""
@@ -129,19 +135,19 @@ class GdbStub:
 
     def write(self, address, data):
         """Writes memory at a virtual address."""
-        self._ask("M%x,%x:%s" % (address, len(data), data.hex()))
+        self._do("M%x,%x:%s" % (address, len(data), data.hex()))
 
     def set_register(self, name, value):
         """Sets one of the general registers or rip."""
-        self._ask("P%x=%s" % (REGISTERS.index(name), struct.pack("<Q", value & (2**64 - 1)).hex()))
+        self._do("P%x=%s" % (REGISTERS.index(name), struct.pack("<Q", value & (2**64 - 1)).hex()))
 
     def read_physical(self, address, size):
         """Memory at a host-physical address."""
-        self._ask("Qqemu.PhyMemMode:1")
+        self._do("Qqemu.PhyMemMode:1")
         try:
             return self.read(address, size)
         finally:
-            self._ask("Qqemu.PhyMemMode:0")
+            self._do("Qqemu.PhyMemMode:0")
 
     def u64(self, address):
         return struct.unpack("<Q", self.read(address, 8))[0]

@@ -50,6 +50,10 @@ def starter_files(lab, directory):
         submission(lab, directory, tree)
 
 
+def builds(verdicts):
+    return not any(verdict.failure == grade.DOES_NOT_BUILD for verdict in verdicts)
+
+
 def score(verdicts):
     return sum(verdict.score for verdict in verdicts)
 

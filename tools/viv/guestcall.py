@@ -20,7 +20,7 @@ class Panic(AssertionError):
 class Kernel:
     """A kernel in `target` (a started, paused Machine with gdb on), stopped where `symbol` is first called."""
 
-    def __init__(self, target, elf, symbol, timeout=60):
+    def __init__(self, target, elf, symbol, timeout=20):
         self.symbols = read_symbols(elf)
         self.target = target
         self.stub = gdbstub.GdbStub(target.gdb_path, timeout)
@@ -51,10 +51,15 @@ class Kernel:
         return registers
 
     def _panic_text(self, registers):
-        text = self.string(registers["rdi"])
-        if "%s" in text:
-            text = text.replace("%s", self.string(registers["rsi"]), 1)
-        return text.strip()
+        """The message of panic(format, ...), as far as its first arguments are texts and numbers."""
+        arguments = [registers[name] for name in ("rsi", "rdx", "rcx", "r8", "r9")]
+
+        def fill(match):
+            if not arguments:
+                return match.group()
+            value = arguments.pop(0)
+            return self.string(value) if match.group().endswith("s") else format(value, "#x" if "x" in match.group() else "d")
+        return re.sub(r"%[-0-9.]*[lz]*[sduxi]", fill, self.string(registers["rdi"])).strip()
 
     def string(self, address, limit=200):
         return self.stub.read(address, limit).split(b"\0")[0].decode(errors="replace")

@@ -5,7 +5,7 @@ static void block_insert(struct page *p, unsigned order)
     u64 n = p - frame_array;
     for (; order < FRAME_MAX_ORDER; order++) {
         u64 buddy = n + BIT(order);
-        if (buddy >= page_count)
+        if (buddy >= frame_array_size)
             break;
         struct page *b = &frame_array[buddy];
         if (!(b->flags & PAGE_FREE) || b->order != order)
