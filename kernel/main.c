@@ -30,6 +30,8 @@
 #define COM1 0x3f8
 #define COM2 0x2f8
 
+extern char kernel_end[];
+
 void __noreturn kernel_main(paddr_t multiboot);
 
 // Where the log goes and what a panic does: from the command line.
@@ -73,7 +75,7 @@ static void start_x86(paddr_t multiboot)
     cpu_init(&percpu_data[0]);
     percpu_data[0].online = true;
     klock_acquire();
-    boot_info_init(multiboot);
+    boot_info_init(multiboot, virt_to_phys(kernel_end));
     read_options();
     describe_boot();
     paging_init();

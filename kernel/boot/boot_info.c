@@ -10,11 +10,10 @@
 #include "kernel/x86/log.h"
 #include "kernel/x86/paging.h"
 
+#define KERNEL_LOAD 0x100000 // kernel.ld
 #define MAX_MMAP_BYTES 65536
 
 struct boot_info boot_info;
-
-extern char kernel_end[];
 
 static void copy_string(char *dst, size_t size, u32 address, const char *what)
 {
@@ -104,12 +103,12 @@ static void read_modules(const struct multiboot_info *mb)
     }
 }
 
-void boot_info_init(paddr_t multiboot)
+void boot_info_init(paddr_t multiboot, paddr_t kernel_end)
 {
     const struct multiboot_info *mb = phys_to_virt(multiboot);
 
-    boot_info.kernel_start = 0x100000;
-    boot_info.kernel_end = virt_to_phys(kernel_end);
+    boot_info.kernel_start = KERNEL_LOAD;
+    boot_info.kernel_end = kernel_end;
     if (mb->flags & MULTIBOOT_HAS_CMDLINE)
         copy_string(boot_info.cmdline, sizeof(boot_info.cmdline), mb->cmdline, "the command line");
     read_memory_map(mb);
@@ -129,7 +128,9 @@ bool boot_option(const char *name, char *buf, size_t size)
             word++;
         if (word >= n && memcmp(p, name, n) == 0 && (word == n || p[n] == '=')) {
             size_t skip = word == n ? n : n + 1;
-            strlcpy(buf, p + skip, min(size, word - skip + 1));
+            size_t len = min(word - skip, size - 1);
+            memcpy(buf, p + skip, len);
+            buf[len] = '\0';
             found = true;
         }
         p += word;

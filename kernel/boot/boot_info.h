@@ -27,8 +27,8 @@ struct boot_info {
 extern struct boot_info boot_info;
 
 // Fills boot_info from the Multiboot structure at the physical address; panics with the name of
-// what is wrong.
-void boot_info_init(paddr_t multiboot);
+// what is wrong. The kernel's image ends at kernel_end.
+void boot_info_init(paddr_t multiboot, paddr_t kernel_end);
 
 // Value of the word `name=value` on the command line copied to buf, cut at size (the last such word
 // wins); false if it is absent. The word `name` alone gives "".
