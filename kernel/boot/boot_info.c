@@ -37,16 +37,17 @@ static void add_ram(paddr_t start, paddr_t end)
         return;
     while (i < boot_info.ram_count && r[i].end < start)
         i++;
-    if (i < boot_info.ram_count && r[i].start <= end) {
-        r[i].start = min(r[i].start, start);
-        r[i].end = max(r[i].end, end);
-        return;
+    unsigned j = i;
+    for (; j < boot_info.ram_count && r[j].start <= end; j++) {
+        start = min(r[j].start, start);
+        end = max(r[j].end, end);
     }
-    if (boot_info.ram_count == BOOT_MAX_RANGES)
+    // The new range stands for r[i] to r[j - 1].
+    if (j == i && boot_info.ram_count == BOOT_MAX_RANGES)
         panic("boot: memory map has more than %d ranges of RAM\n", BOOT_MAX_RANGES);
-    memmove(&r[i + 1], &r[i], (boot_info.ram_count - i) * sizeof(*r));
+    memmove(&r[i + 1], &r[j], (boot_info.ram_count - j) * sizeof(*r));
     r[i] = (struct boot_range){start, end};
-    boot_info.ram_count++;
+    boot_info.ram_count += i + 1 - j;
 }
 
 static void read_memory_map(const struct multiboot_info *mb)
