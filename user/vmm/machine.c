@@ -84,6 +84,24 @@ static void trim_leaf(struct kvm_cpuid_entry2 *e)
     }
 }
 
+/* Where KVM gives the processor no name it gets one: leaves 0x80000002 to 4 are 48 letters. */
+static void name_processor(struct kvm_cpuid2 *cpuid)
+{
+    static const char name[48] = "Virtual processor of vmm";
+    const uint32_t first = 0x80000002;
+
+    for (uint32_t i = 0; i < cpuid->nent; i++)
+        if (cpuid->entries[i].function == first)
+            return;
+    for (uint32_t i = 0; i < 3 && cpuid->nent < CPUID_ENTRIES; i++) {
+        struct kvm_cpuid_entry2 *e = &cpuid->entries[cpuid->nent++];
+        uint32_t part[4];
+        memcpy(part, name + i * sizeof(part), sizeof(part));
+        *e = (struct kvm_cpuid_entry2){
+            .function = first + i, .eax = part[0], .ebx = part[1], .ecx = part[2], .edx = part[3]};
+    }
+}
+
 static void set_cpuid(struct machine *m)
 {
     struct kvm_cpuid2 *cpuid =
@@ -96,6 +114,7 @@ static void set_cpuid(struct machine *m)
         die_errno("KVM_GET_SUPPORTED_CPUID");
     for (uint32_t i = 0; i < cpuid->nent; i++)
         trim_leaf(&cpuid->entries[i]);
+    name_processor(cpuid);
     if (ioctl(m->vcpu_fd, KVM_SET_CPUID2, cpuid) < 0)
         die_errno("KVM_SET_CPUID2");
     free(cpuid);
