@@ -8,8 +8,7 @@ from . import paths, references, source
 # A file includes only from its own floor or one below; the longest prefix decides.
 FLOORS = {
     "kernel/main.c": 5, "kernel/syscall/": 5,
-    "hv/": 4, "container/overlay": 4, "container/cgroupfs": 4, "kernel/fs/procfs": 4, "kernel/fs/proc": 4,
-    "kernel/fs/cgroupfs": 4,
+    "hv/": 4, "container/overlay": 4, "container/cgroupfs": 4, "kernel/procfs/": 4, "kernel/fs/cgroupfs": 4,
     "kernel/fs/": 3, "kernel/dev/": 3,
     "kernel/task/": 2,
     "kernel/mm/": 1, "container/cgroup/": 1, "container/ns/": 1,
