@@ -8,6 +8,7 @@
 #include "kernel/mm/frame.h"
 #include "kernel/mm/slab.h"
 #include "kernel/procfs/procfs.h"
+#include "kernel/task/loadavg.h"
 #include "kernel/task/sched.h"
 #include "kernel/task/task.h"
 #include "kernel/x86/clock.h"
@@ -88,16 +89,18 @@ static int show_uptime(struct seqtext *s, const struct proc_node *n)
     return 0;
 }
 
-// The averages need samples over time, which nobody takes: the load now stands for all three.
 static int show_loadavg(struct seqtext *s, const struct proc_node *n)
 {
-    u32 running = sched_runnable(), tasks = 0;
+    unsigned long loads[3];
+    u32 tasks = 0;
     struct task *t;
 
+    loadavg(loads);
     list_for_each (t, &all_tasks, all_link)
         tasks++;
-    seq_printf(s, "%u.00 %u.00 %u.00 %u/%u %u\n", running, running, running, running, tasks,
-               n->ns->last_pid);
+    for (int i = 0; i < 3; i++)
+        seq_printf(s, "%lu.%02lu ", loads[i] / LOAD_ONE, loads[i] % LOAD_ONE * 100 / LOAD_ONE);
+    seq_printf(s, "%u/%u %u\n", sched_runnable(), tasks, n->ns->last_pid);
     return 0;
 }
 
