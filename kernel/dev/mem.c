@@ -2,7 +2,7 @@
 
 #include <linux/poll.h>
 
-#include "kernel/dev/random.h"
+#include "kernel/x86/random.h"
 #include "kernel/dev/tty.h"
 #include "kernel/fs/poll.h"
 #include "kernel/fs/uio.h"

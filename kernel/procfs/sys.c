@@ -1,5 +1,5 @@
 // /proc/sys: the few settings that programs ask for. Read-only but for the host name.
-#include "kernel/dev/random.h"
+#include "kernel/x86/random.h"
 #include "kernel/fs/mount.h"
 #include "kernel/lib/err.h"
 #include "kernel/lib/string.h"

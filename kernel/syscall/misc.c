@@ -4,7 +4,7 @@
 #include <linux/random.h>
 #include <linux/reboot.h>
 
-#include "kernel/dev/random.h"
+#include "kernel/x86/random.h"
 #include "kernel/mm/slab.h"
 #include "kernel/mm/usercopy.h"
 #include "kernel/syscall/syscall.h"

@@ -1,4 +1,5 @@
-// Loading a program: ELF64 (ET_EXEC, static PIE, PT_INTERP), "#!" scripts; the initial stack and auxv. execve(2), elf(5).
+// Loading a program: ELF64 (ET_EXEC, static PIE, PT_INTERP), "#!" scripts; the initial stack and
+// auxv. execve(2), elf(5).
 #pragma once
 #include "kernel/lib/types.h"
 
@@ -16,7 +17,8 @@ struct exec_file {
     void (*close)(struct exec_file *f);
 };
 
-// Opens `path` for execution relative to dirfd, following the caller's root and rights (set by fs). ERR_PTR.
+// Opens `path` for execution relative to dirfd, following the caller's root and rights (set by fs).
+// ERR_PTR.
 extern struct exec_file *(*exec_open)(int dirfd, const char *path, int flags);
 
 struct exec_args { // argv and envp copied from user space into one buffer of strings
@@ -25,8 +27,9 @@ struct exec_args { // argv and envp copied from user space into one buffer of st
     int argc, envc;
 };
 
-// Replaces the current program. On success the trap frame enters the new program; on error the old one is untouched, or
-// (past the point of no return) the process gets SIGKILL. Bad ELF: -ENOEXEC, with a line in the kernel log that names file and field.
+// Replaces the current program. On success the trap frame enters the new program; on error the old
+// one is untouched, or (past the point of no return) the process gets SIGKILL. Bad ELF: -ENOEXEC,
+// with a line in the kernel log that names file and field.
 int exec_program(int dirfd, const char *path, struct exec_args *args, int flags);
 // For the first program: exec from the kernel with kernel strings.
 int exec_kernel(const char *path, const char *const argv[], const char *const envp[]);

@@ -1,6 +1,6 @@
 // A counter through splitmix64's finaliser: good statistics, no secrecy.
 
-#include "kernel/dev/random.h"
+#include "kernel/x86/random.h"
 
 #include "kernel/boot/boot_info.h"
 #include "kernel/lib/string.h"
