@@ -133,14 +133,11 @@ static void fill_state(struct state *state, const struct bundle *bundle, const c
     const struct list_of_text *args = &bundle->config.process.args;
     for (int i = 0; i < args->count; i++)
         buffer_printf(&command, "%s%s", i ? " " : "", args->items[i]);
-    state->id = id;
-    state->status = "creating";
     state->bundle = bundle->directory;
     state->image = bundle->image;
     state->command = command.data;
     state->cgroup =
         bundle->config.cgroups_path ? bundle->config.cgroups_path : format_text("/ctr/%s", id);
-    state->created = time(NULL);
 }
 
 // What was mounted for the child; it has its own by now.
@@ -158,7 +155,7 @@ static void undo(struct container *container)
         kill(container->pid, SIGKILL);
         waitpid(container->pid, NULL, 0);
     }
-    if (container->state.cgroup)
+    if (*container->state.cgroup)
         cgroup_remove(container->state.cgroup);
     unmount_ours(container->state.id);
     remove_tree(state_dir(container->state.id));
@@ -178,7 +175,9 @@ static int create_in(struct container *container, const struct run_options *opti
     if (cgroup_make(cgroup ? cgroup : format_text("/ctr/%s", id), &bundle.config.resources))
         return -1;
     fill_state(&container->state, &bundle, id);
-    if (bundle.config.process.terminal && tty_open(&tty))
+    if (bundle.config.process.terminal && options->detach)
+        return fail("process.terminal: only a container that ctr stays with can have a terminal");
+    if (state_write(&container->state) || (bundle.config.process.terminal && tty_open(&tty)))
         return -1;
     container->master = tty.master;
     if (make_first(container, &bundle, &tty, status))
@@ -194,7 +193,8 @@ static int create_in(struct container *container, const struct run_options *opti
 
 int container_create(struct container *container, const struct run_options *options, int *status)
 {
-    *container = (struct container){.master = -1, .state.id = options->name};
+    *container = (struct container){.master = -1};
+    container->state = (struct state){options->name, "creating", "", "", "", "", 0, -1, time(NULL)};
     *status = 125;
     if (!state_valid_id(options->name))
         return fail("\"%s\" is no container id", options->name);
@@ -203,7 +203,7 @@ int container_create(struct container *container, const struct run_options *opti
     if (mkdir(state_dir(options->name), 0711))
         return errno == EEXIST ? fail("container \"%s\" exists already", options->name)
                                : fail_errno("%s", state_dir(options->name));
-    if (create_in(container, options, status) == 0)
+    if (state_write(&container->state) == 0 && create_in(container, options, status) == 0)
         return 0;
     undo(container);
     return -1;

@@ -226,6 +226,7 @@ static int run_command(struct run_options *options, char **words, bool image_onl
 
 static int create_command(struct run_options *options, char **words, bool image_only)
 {
+    options->detach = true;
     return take_words(options, words, image_only) ? -1 : run(options, false);
 }
 

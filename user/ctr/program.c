@@ -28,7 +28,7 @@ static int set_ids(const struct process_config *process)
 {
     if (prctl(PR_SET_KEEPCAPS, 1L, 0L, 0L, 0L))
         return fail_errno("keepcaps");
-    if (setgroups((size_t)process->group_count, process->groups) && errno != EPERM)
+    if (setgroups((size_t)process->group_count, process->groups))
         return fail_errno("process.user.additionalGids");
     if (setresgid(process->gid, process->gid, process->gid))
         return fail_errno("process.user.gid: %u", process->gid);
