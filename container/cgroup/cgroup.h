@@ -38,6 +38,8 @@ struct cgroup {
         u64 nr_periods, nr_throttled, throttled_ns, throttled_since_ns;
         bool throttled;
         u32 weight;                // 1..10000, default 100
+        u32 runnable;              // its own tasks that run or wait for a CPU
+        u32 runnable_below;        // and those of its subtree
     } cpu;
     struct {
         bool self;                 // cgroup.freeze was written here
@@ -79,7 +81,10 @@ bool cgroup_may_run(struct cgroup *cg, u64 now_ns);
 u64 cgroup_throttled_until(struct cgroup *cg, u64 now_ns);
 // How long a task of cg may run from now until a quota is used up; CGROUP_MAX if no limit.
 u64 cgroup_cpu_left(struct cgroup *cg, u64 now_ns);
-// The share of cg's own tasks against all others: weights multiplied down the tree, 1024 = the root's default.
+// A task of cg began (+1) or ceased (-1) to run or wait for a CPU.
+void cgroup_count_runnable(struct cgroup *cg, int delta);
+// The weight of each runnable task of cg against all others; 1024 is that of a task of the root. A child of the root weighs
+// as its cpu.weight says, deeper ones share their parent's weight with what is runnable beside them, and so do tasks in their cgroup.
 u32 cgroup_effective_weight(struct cgroup *cg);
 // Marks the thread count of cg and up; attach before detach when moving.
 void cgroup_count_task(struct cgroup *cg, int delta);

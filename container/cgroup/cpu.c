@@ -109,10 +109,34 @@ u64 cgroup_cpu_left(struct cgroup *cg, u64 now_ns)
     return left;
 }
 
+void cgroup_count_runnable(struct cgroup *cg, int delta)
+{
+    cg->cpu.runnable += delta;
+    for (struct cgroup *c = cg; c; c = c->parent)
+        c->cpu.runnable_below += delta;
+}
+
+// The weights of all who share parent's time now: children with runnable tasks, and tasks of its
+// own. Counts cg in any case.
+static u64 competing_weight(struct cgroup *parent, struct cgroup *cg)
+{
+    u64 sum = cg->cpu.weight + (u64)parent->cpu.runnable * WEIGHT_DEFAULT;
+    struct cgroup *c;
+
+    list_for_each (c, &parent->children, sibling)
+        if (c != cg && c->cpu.runnable_below)
+            sum += c->cpu.weight;
+    return sum;
+}
+
 u32 cgroup_effective_weight(struct cgroup *cg)
 {
     u64 weight = WEIGHT_UNIT;
-    for (struct cgroup *c = cg; c->parent; c = c->parent)
-        weight = weight * c->cpu.weight / WEIGHT_DEFAULT;
+    for (struct cgroup *c = cg; c->parent; c = c->parent) {
+        bool top = !c->parent->parent;
+        weight = weight * c->cpu.weight / (top ? WEIGHT_DEFAULT : competing_weight(c->parent, c));
+    }
+    if (cg->parent && cg->cpu.runnable > 1)
+        weight /= cg->cpu.runnable;
     return weight < 1 ? 1 : weight > UINT32_MAX ? UINT32_MAX : weight;
 }

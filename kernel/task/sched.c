@@ -156,6 +156,14 @@ static bool allowed(const struct task *t, const struct percpu *cpu)
     return t->affinity & BIT(cpu->id);
 }
 
+void sched_count_runnable(struct task *t, bool runnable)
+{
+    if (t->counted == runnable || !t->cgroup)
+        return;
+    t->counted = runnable;
+    cgroup_count_runnable(t->cgroup, runnable ? 1 : -1);
+}
+
 static void queue_insert(struct task *t)
 {
     struct list *pos = queue.prev;
@@ -224,6 +232,7 @@ void sched_enqueue(struct task *t)
     u64 floor = min_vruntime > SLEEPER_CREDIT_NS ? min_vruntime - SLEEPER_CREDIT_NS : 0;
     if (t->vruntime < floor)
         t->vruntime = floor;
+    sched_count_runnable(t, true);
     queue_insert(t);
     find_cpu_for(t);
 }
@@ -266,6 +275,7 @@ static struct task *pick_next(struct percpu *cpu, u64 now)
         queue_remove(t);
         if (park_unless_may_run(t, now))
             return t;
+        sched_count_runnable(t, false);
     }
     return cpu->idle;
 }
@@ -326,6 +336,8 @@ void schedule(void)
     cpu->need_resched = false;
     if (prev != cpu->idle && prev->state == TASK_RUNNABLE && park_unless_may_run(prev, now))
         queue_insert(prev);
+    else
+        sched_count_runnable(prev, false);
     struct task *next = pick_next(cpu, now);
     arm_slice(next, now);
     if (next == prev)
@@ -339,14 +351,12 @@ void schedule(void)
 
 void sched_yield_current(void)
 {
-    struct task *t = current(), *first;
+    struct task *t = current();
 
+    if (list_empty(&queue))
+        return;
     sched_account_now();
-    if (!list_empty(&queue)) {
-        first = list_first(&queue, struct task, rq_link);
-        if (t->vruntime <= first->vruntime)
-            t->vruntime = first->vruntime + 1;
-    }
+    t->vruntime = max(t->vruntime, list_first(&queue, struct task, rq_link)->vruntime + 1);
     schedule();
 }
 

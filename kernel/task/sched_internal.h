@@ -14,6 +14,8 @@ void timer_run_expired(u64 now);
 void sched_program_deadline(u64 ns);
 // Puts a runnable task that no CPU runs into the runqueue, or parks it.
 void sched_enqueue(struct task *t);
+// Keeps the count of runnable tasks of t's cgroup right; for one that leaves its cgroup, too.
+void sched_count_runnable(struct task *t, bool runnable);
 // The first thing that a new task does: finishes the switch that brought it here.
 void sched_finish_switch(void);
 

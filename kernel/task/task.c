@@ -125,6 +125,7 @@ static void leave_cgroup(struct task *t)
 {
     if (!t->cgroup)
         return;
+    sched_count_runnable(t, false);
     cgroup_uncharge_pids(t->cgroup, 1);
     cgroup_put(t->cgroup);
     t->cgroup = NULL;
@@ -269,14 +270,17 @@ struct aspace *process_aspace(struct process *p)
 static void move_task(struct task *t, struct cgroup *to)
 {
     struct cgroup *from = t->cgroup;
+    bool runnable = t->counted;
 
+    sched_count_runnable(t, false);
+    // If it runs it accounts to the new group from here on: its CPU looks again at what it may do.
     if (t->running)
-        sched_kick(
-            t); // it accounts to the new group from here on: its CPU looks again at what it may do
+        sched_kick(t);
     cgroup_count_task(to, 1);
     list_remove(&t->cgroup_link);
     list_append(&to->tasks, &t->cgroup_link);
     t->cgroup = cgroup_get(to);
+    sched_count_runnable(t, runnable);
     cgroup_uncharge_pids(from, 1);
     cgroup_count_task(from, -1);
     cgroup_put(from);

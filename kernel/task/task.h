@@ -34,6 +34,7 @@ struct task {
     // Scheduler (sched.c).
     enum task_state state;
     bool on_rq, running;     // waits in the runqueue; has a CPU
+    bool counted;            // as runnable in its cgroup
     bool parked;             // runnable, but its cgroup may not run now
     bool killable;           // SIGKILL ends this uninterruptible sleep
     bool woken;              // an entry of its wait queues was woken since the sleep began

@@ -180,16 +180,30 @@ static void paths_are_relative_to_a_root(void)
     cgroup_remove(a);
 }
 
-static void weights_multiply(void)
+static void weights_share_among_what_is_runnable(void)
 {
-    struct cgroup *a = make(&cgroup_root, "a"), *b = make(a, "b");
+    struct cgroup *a = make(&cgroup_root, "a"), *b = make(a, "b"), *c = make(a, "c");
     expect(cgroup_effective_weight(b), 1024);
     a->cpu.weight = 50;
     b->cpu.weight = 200;
     expect(cgroup_effective_weight(a), 512);
-    expect(cgroup_effective_weight(b), 1024);
-    a->cpu.weight = b->cpu.weight = 1;
+    expect(cgroup_effective_weight(b), 512);
+    cgroup_count_runnable(b, 1);
+    cgroup_count_runnable(c, 1);
+    expect(cgroup_effective_weight(b), 512 * 2 / 3);
+    expect(cgroup_effective_weight(c), 512 / 3);
+    cgroup_count_runnable(b, 1);
+    expect(cgroup_effective_weight(b), 512 * 2 / 3 / 2);
+    cgroup_count_runnable(c, -1);
+    expect(cgroup_effective_weight(b), 512 / 2);
+    cgroup_count_runnable(b, -2);
+    a->cpu.weight = 1;
+    b->cpu.weight = 1;
+    c->cpu.weight = 10000;
+    cgroup_count_runnable(c, 1);
     expect(cgroup_effective_weight(b), 1);
+    cgroup_count_runnable(c, -1);
+    cgroup_remove(c);
     cgroup_remove(b);
     cgroup_remove(a);
 }
@@ -205,6 +219,6 @@ int main(void)
     freeze_is_inherited();
     tasks_are_counted_up_the_tree();
     paths_are_relative_to_a_root();
-    weights_multiply();
+    weights_share_among_what_is_runnable();
     return failures != 0;
 }
