@@ -44,13 +44,13 @@ $(BUILD)/%.S.o: %.S
 
 # Linked twice: the first link says where the functions lie, the second has the table of their names for backtraces.
 KERNEL_LINK := $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
-    -Wl,--no-warn-rwx-segments -Wl,--warn-unresolved-symbols -T $(KERNEL_LDS)
+    -Wl,--no-warn-rwx-segments -T $(KERNEL_LDS)
 SYMBOLS := $(BUILD)/symbols
 
 $(BUILD)/vivarium.elf: $(KERNEL_OBJ) $(KERNEL_LDS) tools/symbols.py
 	@echo "  LD      $@"
 	$(V)python3 tools/symbols.py </dev/null >$(SYMBOLS).0.S && $(CC) -c -o $(SYMBOLS).0.o $(SYMBOLS).0.S
-	$(V)$(KERNEL_LINK) -o $(SYMBOLS).elf $(KERNEL_OBJ) $(SYMBOLS).0.o 2>/dev/null
+	$(V)$(KERNEL_LINK) -o $(SYMBOLS).elf $(KERNEL_OBJ) $(SYMBOLS).0.o
 	$(V)nm -n $(SYMBOLS).elf | python3 tools/symbols.py >$(SYMBOLS).S && $(CC) -c -o $(SYMBOLS).o $(SYMBOLS).S
 	$(V)$(KERNEL_LINK) -o $@ $(KERNEL_OBJ) $(SYMBOLS).o
 
