@@ -245,14 +245,15 @@ static bool wants(const struct task *t, int sig)
 // Sends to t alone, or with t NULL to whichever thread of p will take it.
 static int send(struct process *p, struct task *t, int sig, const siginfo_t *info)
 {
-    siginfo_t copy = *info;
+    static const siginfo_t from_kernel = {.si_code = SI_KERNEL};
+    siginfo_t copy = info ? *info : from_kernel;
     struct task *pos;
 
     if (p->zombie || !p->thread_count || p->group_exit)
         return 0;
     job_control(p, sig);
     struct task *first = t ? t : list_first(&p->threads, struct task, thread_link);
-    if (dropped(p, first, sig, info))
+    if (dropped(p, first, sig, &copy))
         return 0;
     if (sig == SIGKILL) {
         kill_process(p, sig);

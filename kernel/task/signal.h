@@ -32,7 +32,7 @@ struct sighand {
     struct ksigaction action[NSIG_K];
 };
 
-// Sends to a thread / a process / each member of a group. 0 or -EAGAIN. Permission is the caller's business (signal_may_send).
+// Sends to a thread / a process / each member of a group; info NULL: from the kernel. 0 or -EAGAIN. Permission is the caller's business (signal_may_send).
 int signal_send_task(struct task *t, int sig, const siginfo_t *info);
 int signal_send_process(struct process *p, int sig, const siginfo_t *info);
 int signal_send_group(struct process_group *g, int sig, const siginfo_t *info);
