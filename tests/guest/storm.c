@@ -187,6 +187,7 @@ TEST(threads_map_and_unmap_side_by_side)
 /* What every kind of end must give back. */
 static void one_round(void)
 {
+    static char pages[4 * PAGE];
     int status, fds[2];
     CHILD_PASSES(scribble(map(64 * PAGE), 64, 5));
     IN_CHILD(status, char *at = map(64 * PAGE); memset(at, 1, 64 * PAGE); raise(SIGKILL));
@@ -197,7 +198,7 @@ static void one_round(void)
     CHILD_PASSES(pthread_t thread; pthread_create(&thread, NULL, map_and_unmap, (void *)3);
                  sleep_ms(1)); /* ends while its thread runs */
     CHILD_PASSES(execl("/bin/busybox", "true", (char *)NULL); _exit(1));
-    CHILD_PASSES(CHECK_OK(pipe(fds)); CHECK_EQ(write(fds[1], stack_top, 4096), 4096));
+    CHILD_PASSES(CHECK_OK(pipe(fds)); CHECK_EQ(write(fds[1], pages, sizeof pages), sizeof pages));
     CHILD_PASSES(enter_scratch(); CHECK_OK(write_file("f", "text")); int fd = open("f", O_RDWR);
                  CHECK_OK(ftruncate(fd, 64 * PAGE));
                  char *at = mmap(NULL, 64 * PAGE, RW, MAP_SHARED, fd, 0); memset(at, 1, 64 * PAGE);
