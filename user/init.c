@@ -41,28 +41,32 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
     close(log);
 }
 
-/* Mount a file system unless `proof` shows that it is there already. */
-static void mount_once(const char *type, const char *target, const char *proof, unsigned long flags,
+/* Mount a file system unless one is there already: then the directory is not of its parent's
+ * device. */
+static void mount_once(const char *type, const char *target, unsigned long flags,
                        const char *options)
 {
-    if (proof && access(proof, F_OK) == 0)
-        return;
+    char parent[64];
+    struct stat here, above;
     mkdir(target, 0755);
-    if (mount(type, target, type, flags, options) < 0 && errno != EBUSY)
+    snprintf(parent, sizeof parent, "%s/..", target);
+    if (stat(target, &here) == 0 && stat(parent, &above) == 0 && here.st_dev != above.st_dev)
+        return;
+    if (mount(type, target, type, flags, options) < 0)
         say("viv: init: mounting %s on %s: %s", type, target, strerror(errno));
 }
 
 static void mount_all(void)
 {
-    mount_once("devtmpfs", "/dev", "/dev/null", MS_NOSUID, NULL);
-    mount_once("proc", "/proc", "/proc/cmdline", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL);
+    mount_once("devtmpfs", "/dev", MS_NOSUID, NULL);
+    mount_once("proc", "/proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL);
+    mount_once("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "ptmxmode=666,mode=620");
     mkdir("/sys", 0755);
     mkdir("/sys/fs", 0755);
-    mount_once("cgroup2", "/sys/fs/cgroup", "/sys/fs/cgroup/cgroup.procs", MS_NOSUID | MS_NOEXEC,
-               NULL);
-    mount_once("tmpfs", "/run", NULL, MS_NOSUID | MS_NODEV, "mode=755");
+    mount_once("cgroup2", "/sys/fs/cgroup", MS_NOSUID | MS_NOEXEC, NULL);
+    mount_once("tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=755");
     mkdir("/dev/shm", 01777);
-    mount_once("tmpfs", "/dev/shm", NULL, MS_NOSUID | MS_NODEV, "mode=1777");
+    mount_once("tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777");
 }
 
 /* The value of a word NAME=VALUE of the kernel's command line, or NULL. */

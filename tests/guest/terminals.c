@@ -313,6 +313,7 @@ TEST(flush_drops_what_was_typed)
     int there;
     open_pair();
     type("typed\n");
+    sleep_ms(30);
     CHECK_OK(ioctl(slave, FIONREAD, &there));
     CHECK_EQ(there, 6);
     CHECK_OK(tcflush(slave, TCIFLUSH));

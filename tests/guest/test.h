@@ -97,25 +97,43 @@ static struct test *tests, **tests_end = &tests;
         _exit(SKIPPED);                                                                            \
     } while (0)
 
+static pid_t last_child;
+
+__attribute__((unused)) static pid_t spawn(void)
+{
+    fflush(stdout);
+    last_child = fork();
+    CHECK(last_child >= 0);
+    return last_child;
+}
+
+__attribute__((unused)) static int reap(void)
+{
+    int status;
+    CHECK_EQ(waitpid(last_child, &status, 0), last_child);
+    return status;
+}
+
 /* Run a statement in a child; `status` gets its wait status. */
 #define IN_CHILD(status, ...)                                                                      \
     do {                                                                                           \
-        fflush(stdout);                                                                            \
-        pid_t child_ = fork();                                                                     \
-        CHECK(child_ >= 0);                                                                        \
-        if (child_ == 0) {                                                                         \
+        if (spawn() == 0) {                                                                        \
             __VA_ARGS__;                                                                           \
             fflush(stdout);                                                                        \
             _exit(0);                                                                              \
         }                                                                                          \
-        CHECK_EQ(waitpid(child_, &(status), 0), child_);                                           \
+        (status) = reap();                                                                         \
     } while (0)
 
 /* The same, and the child must end with status 0: for checks that need a process of their own. */
 #define CHILD_PASSES(...)                                                                          \
     do {                                                                                           \
-        int passed_;                                                                               \
-        IN_CHILD(passed_, __VA_ARGS__);                                                            \
+        if (spawn() == 0) {                                                                        \
+            __VA_ARGS__;                                                                           \
+            fflush(stdout);                                                                        \
+            _exit(0);                                                                              \
+        }                                                                                          \
+        int passed_ = reap();                                                                      \
         if (passed_ == SKIPPED << 8)                                                               \
             _exit(SKIPPED);                                                                        \
         CHECK_EQ(passed_, 0);                                                                      \
