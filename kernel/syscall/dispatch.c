@@ -1,5 +1,5 @@
-// From the trap frame of SYSCALL to sys_NAME, and the tracer. Linux's convention (syscall(2)): number in rax, parameters in
-// rdi, rsi, rdx, r10, r8, r9, result or -errno in rax.
+// From the trap frame of SYSCALL to sys_NAME, and the tracer. Linux's convention (syscall(2)):
+// number in rax, parameters in rdi, rsi, rdx, r10, r8, r9, result or -errno in rax.
 
 #include <linux/errno.h>
 
@@ -20,7 +20,8 @@ struct syscall_entry {
 };
 
 static const struct syscall_entry table[SYSCALL_MAX] = {
-#define SYSCALL(number, name, tier, ...) [number] = {(syscall_fn)(void *)sys_##name, #name, #__VA_ARGS__},
+#define SYSCALL(number, name, tier, ...)                                                           \
+    [number] = {(syscall_fn)(void *)sys_##name, #name, #__VA_ARGS__},
 #include "kernel/syscall/table.h"
 #undef SYSCALL
 };
@@ -54,7 +55,8 @@ static size_t trace_parameter(char *buf, size_t size, const char *parameter, siz
 }
 
 // Writes "name(a, b, c)" with the parameters of the call in buf.
-static void trace_call(char *buf, size_t size, const char *name, const char *parameters, const u64 *arg)
+static void trace_call(char *buf, size_t size, const char *name, const char *parameters,
+                       const u64 *arg)
 {
     size_t used = snprintf(buf, size, "%s(", name);
     const char *p = parameters;
@@ -77,32 +79,46 @@ static void trace_call(char *buf, size_t size, const char *name, const char *par
 static void trace_result(const char *call, long result)
 {
     if (result < 0 && result >= -4095)
-        kprintf("[pid %d] %s = -1 errno %ld\n", pid_nr(current()->pid, &init_pid_ns), call, -result);
+        kprintf("[pid %d] %s = -1 errno %ld\n", pid_nr(current()->pid, &init_pid_ns), call,
+                -result);
     else
         kprintf("[pid %d] %s = %ld\n", pid_nr(current()->pid, &init_pid_ns), call, result);
+}
+
+static void call(struct trapframe *tf)
+{
+    u64 number = tf->error;
+
+    if (number >= SYSCALL_MAX || !table[number].fn)
+        return; // rax is -ENOSYS from the entry on
+    long result = table[number].fn(tf->rdi, tf->rsi, tf->rdx, tf->r10, tf->r8, tf->r9);
+    // execve and rt_sigreturn have replaced the frame: error is -1 then and rax is theirs.
+    if (tf->error != (u64)-1)
+        tf->rax = result;
+}
+
+static __attribute__((noinline)) void call_traced(struct trapframe *tf)
+{
+    u64 number = tf->error;
+    const struct syscall_entry *entry = number < SYSCALL_MAX ? &table[number] : NULL;
+    const u64 arg[6] = {tf->rdi, tf->rsi, tf->rdx, tf->r10, tf->r8, tf->r9};
+    char text[256];
+
+    if (entry && entry->name)
+        trace_call(text, sizeof(text), entry->name, entry->parameters, arg);
+    else
+        snprintf(text, sizeof(text), "syscall_%lu(0x%lx, 0x%lx, 0x%lx)", number, arg[0], arg[1],
+                 arg[2]);
+    call(tf);
+    trace_result(text, tf->rax);
 }
 
 // The upcall of SYSCALL entry (kernel/x86/trap.h).
 void syscall_dispatch(struct trapframe *tf)
 {
-    u64 number = tf->error;
-    const struct syscall_entry *entry = number < SYSCALL_MAX ? &table[number] : NULL;
-    const u64 arg[6] = {tf->rdi, tf->rsi, tf->rdx, tf->r10, tf->r8, tf->r9};
-    char call[256];
-
     current()->syscalls++;
-    if (tracing) {
-        if (entry && entry->name)
-            trace_call(call, sizeof(call), entry->name, entry->parameters, arg);
-        else
-            snprintf(call, sizeof(call), "syscall_%lu(0x%lx, 0x%lx, 0x%lx)", number, arg[0], arg[1], arg[2]);
-    }
-    long result = -ENOSYS;
-    if (entry && entry->fn)
-        result = entry->fn(arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
-    // execve and rt_sigreturn have replaced the frame: error is -1 then and rax is theirs.
-    if (tf->error != (u64)-1)
-        tf->rax = result;
     if (tracing)
-        trace_result(call, tf->rax);
+        call_traced(tf);
+    else
+        call(tf);
 }

@@ -175,16 +175,28 @@ static void deliver_signals(struct trapframe *tf)
     signal_recalc(t);
 }
 
+static bool has_work(const struct percpu *cpu, const struct task *t)
+{
+    return cpu->need_resched | t->signal_pending | t->restore_saved_blocked;
+}
+
+static __attribute__((noinline)) void do_work(struct task *t, struct trapframe *tf)
+{
+    while (has_work(this_cpu(), t)) {
+        if (this_cpu()->need_resched)
+            schedule();
+        if (t->signal_pending | t->restore_saved_blocked)
+            deliver_signals(tf);
+    }
+}
+
 void return_to_user(struct trapframe *tf)
 {
     struct percpu *cpu = this_cpu();
     struct task *t = cpu->current;
 
-    while (cpu->need_resched | t->signal_pending | t->restore_saved_blocked) {
-        if (cpu->need_resched)
-            schedule();
-        if (t->signal_pending | t->restore_saved_blocked)
-            deliver_signals(tf);
+    if (has_work(cpu, t)) {
+        do_work(t, tf);
         cpu = this_cpu();
     }
     if (cpu->entry_tsc)

@@ -15,7 +15,7 @@
 #include "kernel/x86/trap.h"
 
 #define PIT_IRQ 0
-#define CALIBRATION_TICKS (PIT_HZ / 100) // of the 8254: 10 ms
+#define CALIBRATION_TICKS (PIT_HZ / 400) // of the 8254: 2.5 ms
 #define SAMPLES 4
 #define HYPERVISOR_LEAF 0x40000000
 #define HYPERVISOR_TSC_LEAF 0x40000010 // EAX: TSC kHz, as several hypervisors have it
@@ -62,6 +62,7 @@ struct sample {
     u16 pit;
 };
 
+// Right after the 8254 has counted, so that the two samples lie a whole number of its ticks apart.
 // A host may take the CPU away between two reads: the quickest of a few tries counts.
 static struct sample take_sample(void)
 {
@@ -69,13 +70,18 @@ static struct sample take_sample(void)
     u64 best_width = UINT64_MAX;
 
     for (int i = 0; i < SAMPLES; i++) {
-        u64 before = rdtsc();
-        u32 timer = apic_present() ? apic_timer_count() : 0;
-        u16 pit = pit_read_count();
-        u64 width = rdtsc() - before;
+        u16 last = pit_read_count();
+        struct sample s;
+        u64 width;
+        do {
+            s.tsc = rdtsc();
+            s.timer = apic_timer ? apic_timer_count() : 0;
+            s.pit = pit_read_count();
+            width = rdtsc() - s.tsc;
+        } while (s.pit == last);
         if (width < best_width) {
             best_width = width;
-            best = (struct sample){before + width / 2, timer, pit};
+            best = s;
         }
     }
     return best;
@@ -97,7 +103,7 @@ static void set_timer(u64 hz, u64 longest_count)
 
 static void calibrate(void)
 {
-    if (apic_present())
+    if (apic_timer)
         apic_timer_start(UINT32_MAX);
     pit_start_count();
     struct sample start = take_sample();
@@ -106,7 +112,7 @@ static void calibrate(void)
     struct sample end = take_sample();
     u64 pit_ticks = (u16)(start.pit - end.pit);
     tsc_khz = (end.tsc - start.tsc) * PIT_HZ / pit_ticks / 1000;
-    if (apic_present()) {
+    if (apic_timer) {
         set_timer((u64)(start.timer - end.timer) * PIT_HZ / pit_ticks, UINT32_MAX);
         apic_timer_start(0);
     }
@@ -121,7 +127,7 @@ void clock_init(void)
 {
     tsc_base = rdtsc();
     apic_timer = apic_present();
-    tsc_khz = apic_present() ? 0 : hypervisor_tsc_khz();
+    tsc_khz = apic_timer ? 0 : hypervisor_tsc_khz();
     if (!tsc_khz)
         calibrate();
     if (!tsc_khz)

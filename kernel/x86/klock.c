@@ -8,14 +8,20 @@
 
 static u32 next_ticket, now_serving;
 
-void klock_acquire(void)
+static __attribute__((noinline)) void wait_for(u32 ticket)
 {
-    u32 ticket = __atomic_fetch_add(&next_ticket, 1, __ATOMIC_RELAXED);
-
     while (__atomic_load_n(&now_serving, __ATOMIC_ACQUIRE) != ticket) {
         smp_poll();
         cpu_relax();
     }
+}
+
+void klock_acquire(void)
+{
+    u32 ticket = __atomic_fetch_add(&next_ticket, 1, __ATOMIC_RELAXED);
+
+    if (__atomic_load_n(&now_serving, __ATOMIC_ACQUIRE) != ticket)
+        wait_for(ticket);
     this_cpu()->holds_klock = true;
 }
 
