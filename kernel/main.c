@@ -1,5 +1,6 @@
 // The one place that knows every part of the kernel and starts them in order.
 #include "container/cgroup/cgroup.h"
+#include "container/overlay/overlay.h"
 #include "hv/hv.h"
 #include "kernel/boot/boot_info.h"
 #include "kernel/dev/tty.h"
@@ -147,6 +148,7 @@ void kernel_main(paddr_t multiboot)
     serial_init();
     pty_init();
     procfs_init();
+    overlay_init();
     hv_init();
     syscall_init();
 

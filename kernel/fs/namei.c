@@ -63,6 +63,8 @@ static int finish_create(struct dentry *dir, const char *name, size_t len, struc
         inode->gid = dir->inode->gid;
         if (S_ISDIR(inode->mode))
             inode->mode |= S_ISGID;
+        if (inode->ops->setattr)
+            inode->ops->setattr(inode);
     }
     inode_touch(dir->inode);
     struct dentry *d = dentry_attach(dir, name, len, inode);

@@ -97,6 +97,8 @@ static int one(const char *data, size_t size, size_t offset, struct cpio_entry *
         return -EINVAL;
     fill(e, value, data + name, (const u8 *)data + body);
     *next = ALIGN_UP(body + value[FILESIZE], 4UL);
+    if (*next > size)
+        *next = size; // the last padding may be missing
     return 0;
 }
 
@@ -125,7 +127,7 @@ int cpio_next(const void *data, size_t size, size_t *offset, struct cpio_entry *
             *offset = next;
             return 1;
         }
-        *offset = skip_zeros(data, size, next < size ? next : size);
+        *offset = skip_zeros(data, size, next);
         if (*offset == size)
             return 0;
     }
