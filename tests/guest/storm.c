@@ -163,7 +163,7 @@ TEST(a_storm_of_copies_keeps_every_value)
 
 static void *map_and_unmap(void *arg)
 {
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 50; i++) {
         size_t size = (1 + (i * 7 + (intptr_t)arg) % 20) * PAGE;
         char *at = map(size);
         for (size_t off = 0; off < size; off += PAGE)
