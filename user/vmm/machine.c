@@ -84,21 +84,35 @@ static void trim_leaf(struct kvm_cpuid_entry2 *e)
     }
 }
 
+/* The entry of a leaf without subleaves; made if it is not there and there is room. */
+static struct kvm_cpuid_entry2 *leaf(struct kvm_cpuid2 *cpuid, uint32_t function)
+{
+    for (uint32_t i = 0; i < cpuid->nent; i++)
+        if (cpuid->entries[i].function == function)
+            return &cpuid->entries[i];
+    if (cpuid->nent == CPUID_ENTRIES)
+        die(STATUS_USAGE, "KVM_GET_SUPPORTED_CPUID: too many leaves");
+    struct kvm_cpuid_entry2 *e = &cpuid->entries[cpuid->nent++];
+    *e = (struct kvm_cpuid_entry2){.function = function};
+    return e;
+}
+
 /* Where KVM gives the processor no name it gets one: leaves 0x80000002 to 4 are 48 letters. */
 static void name_processor(struct kvm_cpuid2 *cpuid)
 {
     static const char name[48] = "Virtual processor of vmm";
     const uint32_t first = 0x80000002;
 
-    for (uint32_t i = 0; i < cpuid->nent; i++)
-        if (cpuid->entries[i].function == first)
-            return;
-    for (uint32_t i = 0; i < 3 && cpuid->nent < CPUID_ENTRIES; i++) {
-        struct kvm_cpuid_entry2 *e = &cpuid->entries[cpuid->nent++];
+    if (leaf(cpuid, first)->eax)
+        return;
+    for (uint32_t i = 0; i < 3; i++) {
+        struct kvm_cpuid_entry2 *e = leaf(cpuid, first + i);
         uint32_t part[4];
         memcpy(part, name + i * sizeof(part), sizeof(part));
-        *e = (struct kvm_cpuid_entry2){
-            .function = first + i, .eax = part[0], .ebx = part[1], .ecx = part[2], .edx = part[3]};
+        e->eax = part[0];
+        e->ebx = part[1];
+        e->ecx = part[2];
+        e->edx = part[3];
     }
 }
 
