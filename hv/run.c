@@ -64,7 +64,8 @@ static void enter_guest(struct vcpu *v)
     switch_xcr0(v, false);
     v->in_guest = false;
     sti();
-    cpu_relax();
+    asm volatile("nop"); // STI holds interrupts off for one instruction, and under TCG a PAUSE does
+                         // not end that
     cli();
     klock_acquire();
     account_time(true);
