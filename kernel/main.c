@@ -1,6 +1,7 @@
 // The one place that knows every part of the kernel and starts them in order.
 #include "container/cgroup/cgroup.h"
 #include "container/overlay/overlay.h"
+#include "container/cgroupfs/cgroupfs.h"
 #include "hv/hv.h"
 #include "kernel/boot/boot_info.h"
 #include "kernel/dev/tty.h"
@@ -149,6 +150,7 @@ void kernel_main(paddr_t multiboot)
     pty_init();
     procfs_init();
     overlay_init();
+    cgroupfs_init();
     hv_init();
     syscall_init();
 

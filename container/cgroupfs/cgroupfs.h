@@ -1,7 +1,9 @@
-// The cgroup tree as files: mount -t cgroup2. Linux's Documentation/admin-guide/cgroup-v2.rst says what each file holds.
+// The cgroup tree as files: mount -t cgroup2. Linux's Documentation/admin-guide/cgroup-v2.rst says
+// what each file holds.
 //
-// A directory is a cgroup: mkdir makes one, rmdir removes an empty one; its files are made on the fly from the tree's counters
-// (container/cgroup/cgroup.h) and written values go there. What is seen as the top is the mounting task's cgroup namespace's root.
+// A directory is a cgroup: mkdir makes one, rmdir removes an empty one; its files are made on the
+// fly from the tree's counters (container/cgroup/cgroup.h) and written values go there. What is
+// seen as the top is the mounting task's cgroup namespace's root.
 #pragma once
 #include "container/cgroup/cgroup.h"
 
