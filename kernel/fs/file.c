@@ -39,8 +39,10 @@ void file_put(struct file *f)
     if (f->ops && f->ops->release)
         f->ops->release(f);
     if (f->inode) {
-        if ((f->kind & FILE_WRITE) && S_ISREG(f->inode->mode))
+        if ((f->kind & FILE_WRITE) && S_ISREG(f->inode->mode)) {
             f->inode->write_count--;
+            f->path.mount->writers--;
+        }
         if (f->kind & FILE_EXEC)
             f->inode->exec_count--;
         if (f->inode->locks)

@@ -129,6 +129,8 @@ static long remount(const struct path *p, u64 flags, const char *options)
         return -EINVAL;
     if (m->locked_flags & ~wanted)
         return -EPERM;
+    if ((wanted & MS_RDONLY) && m->writers)
+        return -EBUSY;
     if (!(flags & MS_BIND)) {
         if (current() && current()->cred && !ns_capable(s->user_ns, CAP_SYS_ADMIN))
             return -EPERM;

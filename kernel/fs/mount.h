@@ -17,6 +17,7 @@ struct mount {
     struct mount *hash_next;          // by (parent, mountpoint)
     struct list link;                 // in mnt_ns->mounts
     struct mnt_ns *mnt_ns;            // NULL once detached
+    u32 writers;                      // regular files open for writing through it
     u32 flags;                        // MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME
     u32 locked_flags; // came from a more privileged namespace: these cannot be taken off
     bool locked;      // and it cannot be unmounted alone

@@ -11,6 +11,12 @@
 #include "kernel/task/exec.h"
 #include "kernel/task/task.h"
 
+static void file_starts_writing(struct file *f)
+{
+    f->inode->write_count++;
+    f->path.mount->writers++;
+}
+
 static int start_file(struct file *f, struct inode *inode)
 {
     const struct file_ops *ops = inode->fops;
@@ -41,7 +47,7 @@ struct file *file_open(const struct path *p, u32 flags)
     path_get(&f->path);
     f->inode = inode_get(inode);
     if ((f->kind & FILE_WRITE) && S_ISREG(inode->mode))
-        inode->write_count++;
+        file_starts_writing(f);
     int err = start_file(f, inode);
     f->flags &= ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
     if (!err)

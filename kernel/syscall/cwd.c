@@ -128,6 +128,7 @@ static bool emit(void *ctx, const char *name, size_t len, u64 ino, u8 type, u64 
 static long list(struct file *f, void __user *dirp, size_t count)
 {
     struct dents d = {.size = min(count, (size_t)DENTS_MAX)};
+    u64 before = f->pos;
 
     if (!f->ops || !f->ops->iterate)
         return -ENOTDIR;
@@ -139,8 +140,10 @@ static long list(struct file *f, void __user *dirp, size_t count)
     long err = f->ops->iterate(f, &f->pos, emit, &d);
     if (!err && !d.used && d.full)
         err = -EINVAL;
-    if (!err && copy_to_user(dirp, d.buf, d.used))
+    if (!err && copy_to_user(dirp, d.buf, d.used)) {
+        f->pos = before;
         err = -EFAULT;
+    }
     kfree(d.buf);
     return err ? err : (long)d.used;
 }
