@@ -22,6 +22,7 @@
 #define WAKE_PREEMPT_NS NSEC_PER_MSEC         // a waking task must be this far behind to preempt
 #define SLEEPER_CREDIT_NS (3 * NSEC_PER_MSEC) // what a long sleep is worth at most
 #define MIN_DEADLINE_NS (10 * NSEC_PER_USEC)  // the timer is not set closer than this
+#define HANDOFF_NS (200 * NSEC_PER_USEC)      // how long a woken task waits for its waker to sleep
 #define WEIGHT_UNIT 1024
 
 static struct list queue = LIST_INIT(queue); // by vruntime
@@ -131,24 +132,6 @@ static void arm_slice(struct task *t, u64 now)
     sched_program_deadline(timer_next_deadline());
 }
 
-void timer_tick(void)
-{
-    struct percpu *cpu = this_cpu();
-    u64 now = clock_ns();
-
-    armed_ns[cpu->id] = UINT64_MAX;
-    sched_account_now();
-    timer_run_expired(now);
-    struct task *t = current();
-    if (t != cpu->idle) {
-        bool behind =
-            !list_empty(&queue) && list_first(&queue, struct task, rq_link)->vruntime < t->vruntime;
-        if (behind || !task_may_run(t, now))
-            cpu->need_resched = true;
-    }
-    arm_slice(t, now);
-}
-
 // ---- the queue ----------------------------------------------------------------------------------
 
 static bool allowed(const struct task *t, const struct percpu *cpu)
@@ -194,35 +177,92 @@ static bool is_idle(const struct percpu *cpu)
     return cpu->online && cpu->idle && cpu->current == cpu->idle && !cpu->need_resched;
 }
 
-// Finds somebody to run t soon: an idle CPU, its last one first; else the CPU whose task is
-// furthest ahead, if far enough.
-static void find_cpu_for(struct task *t)
+// An idle CPU that may run t, its last one first; NULL if there is none.
+static struct percpu *idle_cpu_for(const struct task *t)
 {
-    struct percpu *worst = NULL, *last = &percpu_data[t->cpu];
-    u64 now = clock_ns(), most = t->vruntime + WAKE_PREEMPT_NS;
+    struct percpu *last = &percpu_data[t->cpu];
 
-    if (is_idle(last) && allowed(t, last)) {
-        resched_cpu(last);
-        return;
-    }
+    if (is_idle(last) && allowed(t, last))
+        return last;
     for_each_cpu (cpu) {
-        struct task *running = cpu->current;
-        if (!cpu->online || !cpu->idle || !allowed(t, cpu))
+        if (is_idle(cpu) && allowed(t, cpu))
+            return cpu;
+    }
+    return NULL;
+}
+
+static u64 vruntime_ahead_of(const struct percpu *cpu, const struct task *t, u64 now)
+{
+    struct task *running = cpu->current;
+    u64 reached = running->vruntime + weighted(running, now - running->last_stamp_ns);
+
+    return reached > t->vruntime ? reached - t->vruntime : 0;
+}
+
+// Preempts the CPU whose task is furthest ahead of t, if far enough.
+static void preempt_for(struct task *t, u64 now)
+{
+    struct percpu *worst = NULL;
+    u64 most = WAKE_PREEMPT_NS;
+
+    for_each_cpu (cpu) {
+        if (!cpu->online || !cpu->idle || !allowed(t, cpu) || cpu->current == cpu->idle ||
+            cpu->need_resched)
             continue;
-        if (is_idle(cpu)) {
-            resched_cpu(cpu);
-            return;
-        }
-        if (running == cpu->idle || cpu->need_resched)
-            continue;
-        u64 reached = running->vruntime + weighted(running, now - running->last_stamp_ns);
-        if (reached > most) {
-            most = reached;
+        u64 ahead = vruntime_ahead_of(cpu, t, now);
+        if (ahead > most) {
+            most = ahead;
             worst = cpu;
         }
     }
     if (worst)
         resched_cpu(worst);
+}
+
+// True if the current task made a system call, and this is no interrupt that came over it.
+static bool in_system_call(void)
+{
+    const struct task *t = current();
+
+    return t->kernel_thread || t->tf->vector >= VEC_SYSCALL || t->tf->vector < VEC_IRQ_BASE;
+}
+
+// Finds somebody to run t, which is in the queue, soon. Who wakes another in a system call often
+// sleeps next: then t runs here, with no interrupt to another CPU; only if t still waits after
+// HANDOFF_NS an idle CPU is called.
+static void find_cpu_for(struct task *t)
+{
+    struct percpu *cpu = this_cpu(), *idle;
+    u64 now = clock_ns();
+
+    if (is_idle(cpu) && allowed(t, cpu)) {
+        cpu->need_resched = true;
+        return;
+    }
+    idle = idle_cpu_for(t);
+    if (!idle) {
+        preempt_for(t, now);
+    } else if (cpu->current == cpu->idle || !allowed(t, cpu) || !in_system_call()) {
+        resched_cpu(idle);
+    } else {
+        sched_program_deadline(now + HANDOFF_NS);
+        if (vruntime_ahead_of(cpu, t, now) > WAKE_PREEMPT_NS)
+            cpu->need_resched = true;
+    }
+}
+
+// Calls idle CPUs for tasks that wait.
+static void call_idle_cpus(void)
+{
+    struct percpu *idle;
+    struct task *t;
+
+    list_for_each (t, &queue, rq_link) {
+        idle = idle_cpu_for(t);
+        if (!idle)
+            return;
+        resched_cpu(idle);
+    }
 }
 
 void sched_enqueue(struct task *t)
@@ -261,6 +301,25 @@ u32 sched_runnable(void)
     for_each_cpu (cpu)
         n += cpu->online && cpu->idle && cpu->current != cpu->idle;
     return n;
+}
+
+void timer_tick(void)
+{
+    struct percpu *cpu = this_cpu();
+    u64 now = clock_ns();
+
+    armed_ns[cpu->id] = UINT64_MAX;
+    sched_account_now();
+    timer_run_expired(now);
+    struct task *t = current();
+    if (t != cpu->idle) {
+        bool behind =
+            !list_empty(&queue) && list_first(&queue, struct task, rq_link)->vruntime < t->vruntime;
+        if (behind || !task_may_run(t, now))
+            cpu->need_resched = true;
+    }
+    call_idle_cpus();
+    arm_slice(t, now);
 }
 
 // ---- switching ----------------------------------------------------------------------------------
