@@ -127,8 +127,8 @@ struct vcpu {
     int irq;                 // KVM_INTERRUPT's vector, -1 for none
     bool nmi;
 
-    struct kvm_run *run;   // hostile: the VMM writes to it at any time
-    struct page *run_page; // HV_RUN_PAGES of them
+    struct kvm_run *run; // hostile: the VMM writes to it at any time
+    struct page *run_page[HV_RUN_PAGES];
     struct vmobject *run_object;
     // What the VMM has to finish before the next entry.
     struct {

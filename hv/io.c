@@ -4,12 +4,13 @@
 #include "hv/exits.h"
 
 #include "kernel/lib/string.h"
+#include "kernel/mm/frame.h"
 #include "kernel/x86/cpu.h"
 #include "kernel/x86/trap.h"
 
 static u8 *io_data(struct vcpu *v)
 {
-    return (u8 *)v->run + PAGE_SIZE;
+    return page_to_virt(v->run_page[1]);
 }
 
 static int to_userspace(struct vcpu *v, u32 count)

@@ -61,8 +61,10 @@ static void vcpu_free(struct vcpu *v)
         hv_ops->vcpu_destroy(v);
     if (v->run_object)
         vmobject_put(v->run_object);
-    if (v->run_page)
-        page_put(v->run_page);
+    for (int i = 0; i < HV_RUN_PAGES; i++) {
+        if (v->run_page[i])
+            page_put(v->run_page[i]);
+    }
     kfree(v->completion.insn);
     kfree(v->fpu);
     kfree(v);
@@ -355,16 +357,16 @@ static const struct file_ops vcpu_fops = {
 
 static int vcpu_alloc_run(struct vcpu *v)
 {
-    struct page *pages[HV_RUN_PAGES];
-
-    v->run_page = frame_alloc(1, FRAME_ZERO);
+    for (int i = 0; i < HV_RUN_PAGES; i++) {
+        v->run_page[i] = frame_alloc(0, FRAME_ZERO);
+        if (!v->run_page[i])
+            return -ENOMEM;
+    }
+    v->run = page_to_virt(v->run_page[0]);
     v->fpu = kzalloc(sizeof(*v->fpu));
-    if (!v->run_page || !v->fpu)
+    if (!v->fpu)
         return -ENOMEM;
-    v->run = page_to_virt(v->run_page);
-    for (int i = 0; i < HV_RUN_PAGES; i++)
-        pages[i] = v->run_page + i;
-    struct vmobject *obj = pages_object_create(pages, HV_RUN_PAGES);
+    struct vmobject *obj = pages_object_create(v->run_page, HV_RUN_PAGES);
     if (IS_ERR(obj))
         return PTR_ERR(obj);
     v->run_object = obj;
