@@ -17,11 +17,15 @@ LINUX = {
     "fork, exit, wait": (280000, None),
     "fork, exec, wait": (791000, None),
     "CPUID exit, handled in the kernel": (2361, 961),
+    "stat": (2964, None),
+    "open, close": (5481, None),
+    "read 4 KiB": (2240, None),
+    "create, unlink": (16200, None),
     "port I/O exit to user space and back": (2822, 3203),
     "create a VM and a vCPU": (7670000, None),
     "container, start to first instruction": (25000000, None),
 }
-PROGRAMS = ("calls", "exits", "container")
+PROGRAMS = ("calls", "files", "exits", "container")
 
 
 def figures(backend):
