@@ -372,6 +372,8 @@ void exec_done(const char *comm)
     if (task_file_ops)
         task_file_ops->exec(t);
     t->process->did_exec = true;
+    // A new program keeps none of the old one's secrets (prctl(2), PR_SET_DUMPABLE).
+    t->process->dumpable = t->cred->euid == t->cred->uid && t->cred->egid == t->cred->gid;
     t->process->exit_signal = SIGCHLD;
     t->kernel_thread = false;
     t->clear_child_tid = NULL;
