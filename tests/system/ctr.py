@@ -25,7 +25,7 @@ def images_are_listed(t):
 
 @test()
 def layers_hide_and_replace_what_is_below(t):
-    result = t.sh(INSIDE + "'cat /etc/issue; ls /etc /home/old; cat /etc/gone'")
+    result = t.sh(INSIDE + "'cat /etc/issue; ls -1 /etc /home/old; cat /etc/gone'")
     t.equal(lines(result)[:6], ["of the second layer", "/etc:", "group", "issue", "passwd", ""], "the merged /etc")
     t.equal(lines(result)[6:8], ["/home/old:", "new"], "the opaque directory")
     t.contains(result.text, "can't open '/etc/gone'")
@@ -41,7 +41,7 @@ def whiteouts_hide_the_layers_below_only(t):
               entry("f", directory=True), entry("f/2", "two"), entry(".wh.f")),
         layer(entry("a/1", "again"), entry("d/1", "now a directory"), entry("e/.wh..wh.aufs", "")),
     ]).write()
-    result = t.sh("ctr run --rm /image sh -c 'ls -a a b c d e f; cat a/1'", adds=[(image, "/image")])
+    result = t.sh("ctr run --rm /image sh -c 'ls -1a a b c d e f; cat a/1'", adds=[(image, "/image")])
     shown = {part.splitlines()[0].rstrip(":"): [name for name in part.splitlines()[1:] if name not in (".", "..")]
              for part in result.text.replace("\r\n", "\n").rsplit("again", 1)[0].split("\n\n")}
     t.equal(shown, {"a": ["1", "2"], "b": ["new"], "c": ["2"], "d": ["1"], "e": [], "f": ["2"]}, "the merged directories")
@@ -51,7 +51,7 @@ def whiteouts_hide_the_layers_below_only(t):
 @test()
 def a_container_writes_to_its_own_layer_only(t):
     result = t.sh("ctr run --name a busybox sh -c 'echo mine > /etc/issue; rm /etc/passwd; mkdir /x'; "
-                  + INSIDE + "'cat /etc/issue; ls -d /etc/passwd /x'; ls -A /run/ctr/a/upper | grep -E '^(etc|x)$'; ctr delete a; ls /run/ctr")
+                  + INSIDE + "'cat /etc/issue; ls -d /etc/passwd /x'; ls -1A /run/ctr/a/upper | grep -E '^(etc|x)$'; ctr delete a; ls -1 /run/ctr")
     t.equal(lines(result)[0], "of the second layer", "what the second container sees")
     t.contains(result.text, "\n/etc/passwd\n")
     t.contains(result.text, "ls: /x: No such file or directory")
@@ -122,7 +122,7 @@ def exec_runs_inside(t):
 @test()
 def a_program_that_is_not_there_fails_create(t):
     result = t.sh("ctr create --name c busybox /no/such; echo $?; ctr run busybox /etc/issue; echo $?; ctr ps | wc -l; "
-                  "ls /run/ctr; ls -d /sys/fs/cgroup/ctr/*")
+                  "ls -1 /run/ctr; ls -d /sys/fs/cgroup/ctr/*")
     t.equal(lines(result)[:7], ["ctr: process.args[0]: /no/such: No such file or directory", "127",
                                 "ctr: process.args[0]: /etc/issue: Permission denied", "126", "1", "layers", "self"],
             "messages, and nothing left")
