@@ -1,34 +1,49 @@
-// The kernel lock: a ticket lock.
+// The kernel lock. Whoever runs and finds it free takes it: under an emulator a CPU that stands
+// first in a queue may not be running at all, and then a lock that keeps the order makes everybody
+// wait for it.
 #include "kernel/x86/klock.h"
 
 #include "kernel/x86/cpu.h"
-#include "kernel/x86/log.h"
 #include "kernel/x86/percpu.h"
 #include "kernel/x86/smp.h"
 
-static u32 next_ticket, now_serving;
+#define COURTESY 200 // pauses
 
-static __attribute__((noinline)) void wait_for(u32 ticket)
+static u32 locked, waiting;
+
+static bool try_lock(void)
 {
-    while (__atomic_load_n(&now_serving, __ATOMIC_ACQUIRE) != ticket) {
+    return !__atomic_load_n(&locked, __ATOMIC_RELAXED) &&
+           !__atomic_exchange_n(&locked, 1, __ATOMIC_ACQUIRE);
+}
+
+static __attribute__((noinline)) void wait_for_lock(void)
+{
+    __atomic_fetch_add(&waiting, 1, __ATOMIC_RELAXED);
+    while (!try_lock()) {
         smp_poll();
         cpu_relax();
     }
+    __atomic_fetch_sub(&waiting, 1, __ATOMIC_RELAXED);
 }
 
 void klock_acquire(void)
 {
-    u32 ticket = __atomic_fetch_add(&next_ticket, 1, __ATOMIC_RELAXED);
-
-    if (__atomic_load_n(&now_serving, __ATOMIC_ACQUIRE) != ticket)
-        wait_for(ticket);
+    if (__atomic_exchange_n(&locked, 1, __ATOMIC_ACQUIRE))
+        wait_for_lock();
     this_cpu()->holds_klock = true;
 }
 
 void klock_release(void)
 {
     this_cpu()->holds_klock = false;
-    __atomic_store_n(&now_serving, now_serving + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&locked, 0, __ATOMIC_RELEASE);
+}
+
+void klock_yield(void)
+{
+    for (int i = 0; i < COURTESY && __atomic_load_n(&waiting, __ATOMIC_RELAXED); i++)
+        cpu_relax();
 }
 
 bool klock_held(void)

@@ -8,9 +8,12 @@
 #pragma once
 #include "kernel/lib/types.h"
 
-// Takes the lock (a ticket lock, so CPUs are served in order). Interrupts are off. Answers TLB
-// shoot-downs while it waits.
+// Takes the lock. Interrupts are off. Answers TLB shoot-downs while it waits. No order among those
+// who wait.
 void klock_acquire(void);
 void klock_release(void);
+// Between a release and an acquire that follows at once: lets CPUs that wait go first, for a
+// moment.
+void klock_yield(void);
 // True if this CPU holds the lock.
 bool klock_held(void);

@@ -187,6 +187,7 @@ void irq_window(void)
     asm volatile("nop"); // STI holds interrupts off for one instruction; under TCG a PAUSE there
                          // does not end that
     cli();
+    klock_yield();
     klock_acquire();
 }
 
