@@ -261,8 +261,9 @@ TEST(background_change_of_settings_is_stopped)
 TEST(foreground_group_must_be_of_the_session)
 {
     int status;
+    pid_t other = getpgrp(); /* of another session */
     open_pair();
-    ON_TERMINAL(status, CHECK_ERR(tcsetpgrp(slave, 1), EPERM);
+    ON_TERMINAL(status, CHECK_ERR(tcsetpgrp(slave, other), EPERM);
                 CHECK_ERR(tcsetpgrp(slave, 0x3fffffff), ESRCH);
                 CHECK_OK(ioctl(slave, TIOCSCTTY, 0)); int tty = open("/dev/tty", O_RDWR);
                 CHECK(tty >= 0); CHECK_EQ(tcgetpgrp(tty), getpid()));
