@@ -19,6 +19,7 @@ struct pty {
     struct tty tty; // the slave side
     unsigned number;
     bool master_open, locked;
+    bool slave_was_open;
     char output[PTY_BUFFER]; // written to the slave, not yet read from the master
     u64 head, tail;
     struct wait_queue master_wait;
@@ -29,7 +30,7 @@ static struct pty *ptys[PTY_MAX];
 // True once a slave was open and all are closed: the master reads EIO then, as on Linux.
 static bool slave_gone(const struct pty *p)
 {
-    return p->tty.opens == 0 && p->head > 0;
+    return p->tty.opens == 0 && p->slave_was_open;
 }
 
 static size_t pty_write(struct tty *tty, const char *text, size_t n)
@@ -196,6 +197,7 @@ static int slave_open(struct inode *inode, struct file *f)
 
     if (!p || p->locked || !p->master_open)
         return -EIO;
+    p->slave_was_open = true;
     return tty_open(&p->tty, f);
 }
 
