@@ -29,7 +29,8 @@ static void aux(struct auxv *a, u64 type, u64 value)
     a->entry[a->n++][1] = value;
 }
 
-static void fill_auxv(struct auxv *a, const struct stack_request *r, u64 random, u64 path)
+static void fill_auxv(struct auxv *a, const struct stack_request *r, u64 random, u64 platform,
+                      u64 path)
 {
     const struct cred *c = current()->cred;
     const struct user_ns *ns = c->user_ns;
@@ -49,6 +50,7 @@ static void fill_auxv(struct auxv *a, const struct stack_request *r, u64 random,
     aux(a, AT_EGID, map_id_out(ns, true, r->egid));
     aux(a, AT_SECURE, r->euid != c->uid || r->egid != c->gid);
     aux(a, AT_RANDOM, random);
+    aux(a, AT_PLATFORM, platform);
     aux(a, AT_EXECFN, path);
     aux(a, AT_NULL, 0);
 }
@@ -76,13 +78,13 @@ static u64 *point_at(u64 *out, const char **text, u64 *address, int count)
 
 // argc, argv, envp and auxv in one block, below the strings.
 static int push_vectors(struct aspace *as, u64 *sp, const struct stack_request *r, u64 strings,
-                        u64 random, u64 path)
+                        u64 random, u64 platform, u64 path)
 {
     const struct exec_args *args = r->args;
     const char *text = args->strings;
     struct auxv a = {.n = 0};
 
-    fill_auxv(&a, r, random, path);
+    fill_auxv(&a, r, random, platform, path);
     size_t words = 1 + args->argc + 1 + args->envc + 1 + 2 * a.n;
     u64 *block = kmalloc(words * 8), *at = block, address = strings;
     if (!block)
@@ -117,10 +119,13 @@ int exec_stack_build(struct aspace *as, const struct stack_request *r, u64 *sp)
         err = push(as, sp, r->path, strlen(r->path) + 1);
     u64 path = *sp;
     if (!err)
+        err = push(as, sp, "x86_64", sizeof("x86_64"));
+    u64 platform = *sp;
+    if (!err)
         err = push(as, sp, r->args->strings, r->args->used);
     u64 strings = *sp;
     *sp = ALIGN_DOWN(*sp, 16UL);
     if (!err)
         err = push(as, sp, bytes, sizeof(bytes));
-    return err ? err : push_vectors(as, sp, r, strings, *sp, path);
+    return err ? err : push_vectors(as, sp, r, strings, *sp, platform, path);
 }
