@@ -10,6 +10,7 @@
 #include "kernel/task/task_internal.h"
 #include "kernel/x86/clock.h"
 #include "kernel/x86/cpu.h"
+#include "kernel/x86/fpu.h"
 #include "kernel/x86/percpu.h"
 
 #define NR_RESTART_SYSCALL 219
@@ -218,11 +219,26 @@ static const struct {
     [VEC_AC] = {SIGBUS, BUS_ADRALN}, [VEC_XM] = {SIGFPE, FPE_FLTINV},
 };
 
+// si_code of a floating point error: sigaction(2).
+static int float_code(u8 vector)
+{
+    static const u8 codes[6] = {FPE_FLTINV, FPE_FLTUND, FPE_FLTDIV,
+                                FPE_FLTOVF, FPE_FLTUND, FPE_FLTRES};
+    u32 raised = fpu_raised(vector);
+
+    for (int bit = 0; bit < 6; bit++)
+        if (raised & 1u << bit)
+            return codes[bit];
+    return FPE_FLTINV;
+}
+
 void user_exception(struct trapframe *tf)
 {
     int sig = tf->vector < 32 ? exceptions[tf->vector].sig : 0;
     int code = tf->vector < 32 ? exceptions[tf->vector].code : 0;
 
+    if (tf->vector == VEC_MF || tf->vector == VEC_XM)
+        code = float_code(tf->vector);
     if (sig)
         signal_force(sig, code, code == SI_KERNEL ? 0 : tf->rip);
     else

@@ -5,6 +5,7 @@
 #include "kernel/lib/string.h"
 #include "kernel/x86/cpu.h"
 #include "kernel/x86/log.h"
+#include "kernel/x86/trap.h"
 
 #define XCR0_X87_SSE 3UL
 #define XCR0_AVX 4UL
@@ -119,4 +120,17 @@ bool fpu_validate(struct fpu_state *s)
 u64 fpu_xcr0(void)
 {
     return xcr0;
+}
+
+u32 fpu_raised(u8 vector)
+{
+    u16 status, control;
+    u32 mxcsr;
+
+    if (vector == VEC_XM) {
+        asm volatile("stmxcsr %0" : "=m"(mxcsr));
+        return mxcsr & ~(mxcsr >> 7) & 0x3f;
+    }
+    asm volatile("fnstsw %0; fnstcw %1" : "=m"(status), "=m"(control));
+    return status & ~control & 0x3f;
 }

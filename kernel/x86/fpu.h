@@ -21,5 +21,8 @@ size_t fpu_state_size(void);
 // Makes a state that user space or a guest monitor wrote safe to load (MXCSR reserved bits,
 // XSTATE_BV); false if it cannot.
 bool fpu_validate(struct fpu_state *s);
+// Which unmasked floating point errors the current task has raised: the exception bits of the x87
+// status word (vector #MF) or of MXCSR (#XM), in their common order (SDM 1, 8.1.3.3 and 10.2.3).
+u32 fpu_raised(u8 vector);
 // The XCR0 that the host runs with, 0 without XSAVE.
 u64 fpu_xcr0(void);
