@@ -28,11 +28,13 @@ static void show_flags(struct seqtext *s, u32 flags)
 
 static void show_super_options(struct seqtext *s, struct super *super)
 {
-    char options[128] = "";
+    char *options = super->type->show_options ? kzalloc(PATH_MAX_K) : NULL;
 
-    if (super->type->show_options)
-        super->type->show_options(super, options, sizeof(options));
+    if (!options)
+        return;
+    super->type->show_options(super, options, PATH_MAX_K);
     seq_puts(s, options);
+    kfree(options);
 }
 
 // The mount's place as seen from the process's root; NULL if it is not below it.
