@@ -17,7 +17,7 @@ struct path overlay_real(const struct inode *i)
 
 struct overlay_node *overlay_node_new(struct dentry *upper, u32 lowers)
 {
-    struct overlay_node *n = kzalloc(sizeof(*n) + lowers * sizeof(n->lower[0]));
+    struct overlay_node *n = kzalloc_charged(sizeof(*n) + lowers * sizeof(n->lower[0]));
 
     if (n)
         n->upper = upper;

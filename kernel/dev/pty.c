@@ -169,7 +169,7 @@ int ptmx_open(struct file *f)
         n++;
     if (n == PTY_MAX)
         return -ENOSPC;
-    struct pty *p = kzalloc(sizeof(*p));
+    struct pty *p = kzalloc_charged(sizeof(*p));
     if (!p)
         return -ENOMEM;
     tty_setup(&p->tty, &pty_driver, dev_make(PTS_MAJOR, n));

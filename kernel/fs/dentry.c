@@ -75,7 +75,7 @@ static void hash_remove(struct dentry *d)
 
 static int set_name(struct dentry *d, const char *name, size_t len)
 {
-    char *text = len < sizeof(d->short_name) ? d->short_name : kmalloc(len + 1);
+    char *text = len < sizeof(d->short_name) ? d->short_name : kmalloc_charged(len + 1);
 
     if (!text)
         return -ENOMEM;
@@ -91,7 +91,7 @@ static int set_name(struct dentry *d, const char *name, size_t len)
 
 static struct dentry *dentry_new(struct super *s, const char *name, size_t len, struct inode *inode)
 {
-    struct dentry *d = kzalloc(sizeof(*d));
+    struct dentry *d = kzalloc_charged(sizeof(*d));
 
     if (!d || set_name(d, name, len) < 0) {
         kfree(d);

@@ -118,7 +118,7 @@ bool is_epoll(const struct file *f)
 
 int epoll_new(u32 flags)
 {
-    struct epoll *ep = kzalloc(sizeof(*ep));
+    struct epoll *ep = kzalloc_charged(sizeof(*ep));
 
     if (!ep)
         return -ENOMEM;
@@ -165,7 +165,7 @@ static long add(struct file *set, struct file *target, int fd, const struct epol
         return -ELOOP;
     if (!target->ops || !target->ops->poll)
         return -EPERM;
-    struct item *it = kzalloc(sizeof(*it));
+    struct item *it = kzalloc_charged(sizeof(*it));
     if (!it)
         return -ENOMEM;
     it->ep = ep;

@@ -76,7 +76,7 @@ int eventfd_new(u32 count, u32 flags)
 {
     if (flags & ~(EFD_SEMAPHORE | O_CLOEXEC | O_NONBLOCK))
         return -EINVAL;
-    struct eventfd *e = kzalloc(sizeof(*e));
+    struct eventfd *e = kzalloc_charged(sizeof(*e));
     if (!e)
         return -ENOMEM;
     e->count = count;

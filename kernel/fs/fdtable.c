@@ -10,14 +10,14 @@
 
 struct fdtable *fdtable_new(u32 size)
 {
-    struct fdtable *t = kzalloc(sizeof(*t));
+    struct fdtable *t = kzalloc_charged(sizeof(*t));
 
     if (!t)
         return NULL;
     t->refs = 1;
     t->size = ALIGN_UP(size < FIRST_SIZE ? FIRST_SIZE : size, 64);
-    t->files = kzalloc(t->size * sizeof(*t->files));
-    t->cloexec = kzalloc(t->size / 8);
+    t->files = kzalloc_charged(t->size * sizeof(*t->files));
+    t->cloexec = kzalloc_charged(t->size / 8);
     if (t->files && t->cloexec)
         return t;
     kfree(t->files);

@@ -18,7 +18,7 @@ struct file *file_alloc(const struct file_ops *ops, u32 flags)
 
     if (file_count >= FILE_MAX)
         return ERR_PTR(-ENFILE);
-    struct file *f = kzalloc(sizeof(*f));
+    struct file *f = kzalloc_charged(sizeof(*f));
     if (!f)
         return ERR_PTR(-ENOMEM);
     f->refs = 1;

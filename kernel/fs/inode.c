@@ -29,7 +29,7 @@ static const struct cred *current_cred(void)
 struct inode *inode_new(struct super *s, u32 mode)
 {
     const struct cred *cred = current_cred();
-    struct inode *i = kzalloc(sizeof(*i));
+    struct inode *i = kzalloc_charged(sizeof(*i));
 
     if (!i)
         return NULL;

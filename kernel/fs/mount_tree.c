@@ -90,7 +90,7 @@ int mount_want_write(const struct mount *m)
 
 struct mount *mount_new(struct super *s, struct dentry *root, const char *source, u32 flags)
 {
-    struct mount *m = kzalloc(sizeof(*m));
+    struct mount *m = kzalloc_charged(sizeof(*m));
 
     if (!m)
         return NULL;

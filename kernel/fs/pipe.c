@@ -46,12 +46,12 @@ static void unlock(struct pipe *p)
 
 static struct pipe *pipe_new(void)
 {
-    struct pipe *p = kzalloc(sizeof(*p));
+    struct pipe *p = kzalloc_charged(sizeof(*p));
 
     if (!p)
         return NULL;
     p->pages = PAGES_DEFAULT;
-    p->page = kzalloc(PAGES_DEFAULT * sizeof(*p->page));
+    p->page = kzalloc_charged(PAGES_DEFAULT * sizeof(*p->page));
     if (!p->page) {
         kfree(p);
         return NULL;
@@ -360,7 +360,7 @@ long pipe_set_capacity(struct file *f, u64 bytes)
     if (used(p))
         return pages * PAGE_SIZE >= used(p) && pages == p->pages ? (long)(pages * PAGE_SIZE)
                                                                  : -EBUSY;
-    struct page **page = kzalloc(pages * sizeof(*page));
+    struct page **page = kzalloc_charged(pages * sizeof(*page));
     if (!page)
         return -ENOMEM;
     free_pages(p, 0);

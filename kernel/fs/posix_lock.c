@@ -24,7 +24,7 @@ static struct posix_locks *locks_of(struct inode *i)
 {
     if (i->records)
         return i->records;
-    struct posix_locks *l = kzalloc(sizeof(*l));
+    struct posix_locks *l = kzalloc_charged(sizeof(*l));
     if (!l)
         return NULL;
     list_init(&l->records);
@@ -45,7 +45,7 @@ static struct record *conflict(struct posix_locks *l, const struct record *wante
 
 static struct record *record_new(const struct record *from)
 {
-    struct record *r = kmalloc(sizeof(*r));
+    struct record *r = kmalloc_charged(sizeof(*r));
 
     if (r)
         *r = *from;

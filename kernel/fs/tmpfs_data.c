@@ -90,7 +90,7 @@ static const struct vmobject_ops object_ops = {
 
 struct vmobject *tmpfs_object(struct super *s)
 {
-    struct tmpfs_pages *t = kzalloc(sizeof(*t));
+    struct tmpfs_pages *t = kzalloc_charged(sizeof(*t));
 
     if (!t)
         return NULL;

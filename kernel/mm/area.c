@@ -110,7 +110,7 @@ static bool counts_as_writable(const struct area *a)
 
 struct area *area_create(vaddr_t start, vaddr_t end, const struct area *like)
 {
-    struct area *a = kmalloc(sizeof(*a));
+    struct area *a = kmalloc_charged(sizeof(*a));
     if (!a)
         return NULL;
     *a = *like;

@@ -22,7 +22,7 @@
 
 struct aspace *aspace_create(struct cgroup *cg)
 {
-    struct aspace *as = kzalloc(sizeof(*as));
+    struct aspace *as = kzalloc_charged(sizeof(*as));
     if (!as)
         return ERR_PTR(-ENOMEM);
     as->pml4 = pagetable_create(cg);

@@ -142,6 +142,15 @@ struct page *frame_alloc_charged(struct cgroup *cg, unsigned flags)
     return NULL;
 }
 
+bool page_charge(struct page *p, struct cgroup *cg)
+{
+    assert(!p->cgroup);
+    if (cg && !cgroup_charge_memory(cg, PAGE_SIZE << p->order, NULL))
+        return false;
+    p->cgroup = cg;
+    return true;
+}
+
 void page_put(struct page *p)
 {
     assert(p->refs > 0);

@@ -13,9 +13,10 @@ struct cgroup;
 
 #define FRAME_ZERO 1u // cleared
 
-#define PAGE_RAM 1u  // page.flags: under management
-#define PAGE_FREE 2u // heads a block in a free list
-#define PAGE_SLAB 4u // cut into small objects by slab.c
+#define PAGE_RAM 1u          // page.flags: under management
+#define PAGE_FREE 2u         // heads a block in a free list
+#define PAGE_SLAB 4u         // cut into small objects by slab.c
+#define PAGE_SLAB_CHARGED 8u // and each object ends with a pointer to the cgroup that pays for it
 
 struct page { // one a frame, in an array indexed by frame number
     u32 refs; // 0: free
@@ -45,6 +46,8 @@ struct page *frame_alloc(unsigned order, unsigned flags);
 // As frame_alloc(0, flags), charged to cg (and its ancestors; NULL: to nobody). Over a limit, or
 // where there is no memory at all, it runs the OOM kill (mm/oom.h) and returns NULL.
 struct page *frame_alloc_charged(struct cgroup *cg, unsigned flags);
+// Charges a block that nobody pays for yet to cg until it is freed; false where a limit forbids it.
+bool page_charge(struct page *p, struct cgroup *cg);
 static inline struct page *page_get(struct page *p)
 {
     p->refs++;

@@ -8,6 +8,10 @@
 void *kmalloc(size_t size);
 void *kzalloc(size_t size);
 void kfree(void *p); // NULL is fine
+// The same, charged to the current task's cgroup (mm/oom.h) until kfree: for what user space can
+// make many of. NULL, too, where a limit forbids it; nobody is killed for that. Alignment is 16.
+void *kmalloc_charged(size_t size);
+void *kzalloc_charged(size_t size);
 // Grows or shrinks an object, moving it if it must; NULL (and p still valid) if there is no memory.
 void *krealloc(void *p, size_t size);
 char *kstrdup(const char *s);

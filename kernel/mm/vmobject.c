@@ -81,7 +81,7 @@ static const struct vmobject_ops anon_ops = {
 
 struct vmobject *anon_object_create(u64 pages)
 {
-    struct anon_object *anon = kzalloc(sizeof(*anon));
+    struct anon_object *anon = kzalloc_charged(sizeof(*anon));
     if (!anon)
         return ERR_PTR(-ENOMEM);
     vmobject_init(&anon->obj, &anon_ops, pages);

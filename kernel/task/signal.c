@@ -49,7 +49,7 @@ static int sigqueue_add(struct sigqueue *q, int sig, const siginfo_t *info)
     if (sig < SIGRTMIN && (q->set & SIG_BIT(sig)))
         return 0; // standard signals wait once
     bool full = sig >= SIGRTMIN && queue_length(q) >= QUEUE_MAX;
-    struct sigqueue_entry *e = full ? NULL : kmalloc(sizeof(*e));
+    struct sigqueue_entry *e = full ? NULL : kmalloc_charged(sizeof(*e));
     if (e) {
         e->info = *info;
         list_append(&q->infos, &e->link);
@@ -102,7 +102,7 @@ int signal_dequeue(u64 mask, siginfo_t *info)
 
 struct sighand *sighand_create(void)
 {
-    struct sighand *s = kzalloc(sizeof(*s));
+    struct sighand *s = kzalloc_charged(sizeof(*s));
 
     if (s)
         s->refs = 1;

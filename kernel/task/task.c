@@ -8,6 +8,7 @@
 #include "kernel/lib/string.h"
 #include "kernel/mm/aspace.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mm/oom.h"
 #include "kernel/mm/slab.h"
 #include "kernel/mm/usercopy.h"
 #include "kernel/task/loadavg.h"
@@ -31,11 +32,11 @@ struct process_group init_pgrp = {
 
 struct task *task_alloc(void)
 {
-    struct task *t = kzalloc(sizeof(*t));
-    struct fpu_state *fpu = kmalloc(sizeof(*fpu));
+    struct task *t = kzalloc_charged(sizeof(*t));
+    struct fpu_state *fpu = kmalloc_charged(sizeof(*fpu));
     struct page *stack = frame_alloc(KSTACK_ORDER, 0);
 
-    if (!t || !fpu || !stack) {
+    if (!t || !fpu || !stack || !page_charge(stack, oom_current_cgroup())) {
         kfree(t);
         kfree(fpu);
         if (stack)
@@ -62,7 +63,7 @@ struct task *task_alloc(void)
 
 struct process *process_alloc(void)
 {
-    struct process *p = kzalloc(sizeof(*p));
+    struct process *p = kzalloc_charged(sizeof(*p));
 
     if (!p)
         return NULL;

@@ -156,6 +156,41 @@ static void power_of_two_objects_are_aligned(void)
     kfree(NULL);
 }
 
+static struct cgroup *payer;
+
+static struct cgroup *who_pays(void)
+{
+    return payer;
+}
+
+static void charged_objects_are_paid_until_freed(void)
+{
+    void *p[100];
+    payer = cgroup_create(&cgroup_root, "payer");
+    oom_current_cgroup = who_pays;
+    payer->memory.max = 100 * 128;
+    for (int i = 0; i < 100; i++)
+        memset(p[i] = kzalloc_charged(120), i, 120);
+    expect(payer->memory.usage, 100 * 128);
+    expect(kmalloc_charged(1) == NULL, 1);
+    kfree(kmalloc(1000));
+    for (int i = 1; i < 100; i++)
+        kfree(p[i]);
+    void *large = kmalloc_charged(PAGE_SIZE);
+    expect(payer->memory.usage, 128 + PAGE_SIZE);
+    expect(kmalloc_charged(3 * PAGE_SIZE) == NULL, 1);
+    large = krealloc(large, 2 * PAGE_SIZE);
+    expect(payer->memory.usage, 128 + 2 * PAGE_SIZE);
+    kfree(large);
+    p[0] = krealloc(p[0], 150);
+    expect(payer->memory.usage, 256);
+    expect(cgroup_remove(payer), 0);
+    expect(cgroup_root.memory.usage, 256);
+    kfree(p[0]);
+    expect(cgroup_root.memory.usage, 0);
+    oom_current_cgroup = NULL;
+}
+
 int main(void)
 {
     boot_info.module_count = 1;
@@ -171,6 +206,7 @@ int main(void)
     expect(kept <= 8, 1); // one empty slab a class at most
     reserved_memory_is_never_handed_out();
     charges_follow_the_frame();
+    charged_objects_are_paid_until_freed();
     modules_can_be_released();
     return failures != 0;
 }
