@@ -161,14 +161,32 @@ static pid_t start(char **argv, int transparent)
     _exit(problem == ENOENT || problem == ENOTDIR ? 127 : 126);
 }
 
-/* Reap until `child` has ended; its exit status as a shell counts it. */
+/* What poweroff, halt and reboot ask init for by a signal, as busybox's do; 0: nothing. */
+static volatile sig_atomic_t ordered;
+
+static void take_order(int signal)
+{
+    ordered = signal == SIGTERM ? RB_AUTOBOOT : RB_POWER_OFF;
+}
+
+static void listen_for_orders(void)
+{
+    struct sigaction action = {.sa_handler = take_order};
+    sigaction(SIGUSR1, &action, NULL);
+    sigaction(SIGUSR2, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+/* Reap until `child` has ended or an order has come; its exit status as a shell counts it. */
 static int wait_for(pid_t child)
 {
     int status;
     pid_t pid;
     do
         pid = wait4(-1, &status, 0, NULL);
-    while (pid != child && !(pid < 0 && errno == ECHILD));
+    while (pid != child && !ordered && !(pid < 0 && errno == ECHILD));
+    if (ordered)
+        return 0;
     if (pid < 0)
         return 125;
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
@@ -188,6 +206,7 @@ static void set_up_environment(void)
 
 int main(void)
 {
+    listen_for_orders();
     mount_all();
     set_up_environment();
     const char *file = boot_word("viv.exec");
@@ -207,7 +226,7 @@ int main(void)
     if (file)
         say("viv: exit status %d", status);
     sync();
-    reboot(RB_POWER_OFF);
+    reboot(ordered ? ordered : RB_POWER_OFF);
     say("viv: init: power off: %s", strerror(errno));
     for (;;)
         pause();

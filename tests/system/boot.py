@@ -11,7 +11,7 @@ def boots_to_a_shell_and_powers_off(t):
     t.equal(m.command("echo $((6 * 7))", t.PROMPT), "42\n", "what the shell printed")
     m.send("poweroff\n")
     m.wait()
-    t.true(not m.wall_hit, "the machine to end by itself")
+    t.true(not m.limited(), "the machine to be ended by poweroff, before its limit")
 
 
 @test()

@@ -48,6 +48,7 @@ def lab_start_makes_a_starter_that_boots_to_its_first_hole(t):
     directory = os.path.join(t.directory(), "starter")
     viv = [sys.executable, "-B", os.path.join(paths.ROOT, "viv")]
     subprocess.run(viv + ["lab", "start", "1", directory], check=True, capture_output=True)
+    lab.copy_build(paths.ROOT, directory)
     subprocess.run(["make", "-s", "-C", directory, "kernel", "root"], check=True, capture_output=True)
     m = t.machine(tree=paths.Tree(directory))
     m.wait()

@@ -127,8 +127,7 @@ def main(arguments):
     say.step("the command did not end: " + target.reason())
     if target.emulator_output().strip() and target.options.backend == "svm":
         say.step("QEMU said: " + target.emulator_output().strip().splitlines()[-1])
-    limited = target.wall_hit or machine.LIMIT_MESSAGE in target.log.data
-    return EXIT_LIMIT if limited else EXIT_NO_STATUS
+    return EXIT_LIMIT if target.limited() else EXIT_NO_STATUS
 
 
 # -- the terminal ---------------------------------------------------------------------------------
@@ -145,10 +144,10 @@ def interactive(options, qemu_extra=()):
         command += ["-chardev", "stdio,id=con,mux=on,signal=off", "-serial", "chardev:con", "-mon", "chardev=con"]
         command += gdb_socket(paths.TREE)
         say.step("booting; type 'poweroff' to end, or ^A x to stop the emulator; ./viv gdb debugs it from another terminal")
-        return min(1, subprocess.call(command + list(qemu_extra)) & ~1)
+        return min(1, subprocess.call(command + list(qemu_extra), cwd=work) & ~1)
 
 
 def gdb_socket(tree):
     """QEMU's arguments for a debugger that comes later."""
-    return ["-chardev", "socket,id=gdb,path=%s,server=on,wait=off" % os.path.relpath(tree.built("gdb.sock")),
+    return ["-chardev", "socket,id=gdb,path=%s,server=on,wait=off" % tree.built("gdb.sock"),
             "-gdb", "chardev:gdb"]

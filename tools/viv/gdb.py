@@ -3,6 +3,7 @@ import os
 import socket
 import subprocess
 import tempfile
+import time
 
 from . import exec as run
 from . import machine, paths, qemu, say
@@ -36,10 +37,10 @@ def main(argv):
     with tempfile.TemporaryDirectory(prefix="viv.") as work:
         command = qemu.base_command(options) + qemu.boot_arguments(options, "", work)
         command += ["-serial", "file:" + paths.TREE.built("gdb.console"), "-S"] + run.gdb_socket(paths.TREE)
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True) as emulator:
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, cwd=work) as emulator:
             try:
-                while emulator.poll() is None and not os.path.exists(paths.TREE.built("gdb.sock")):
-                    pass
+                while emulator.poll() is None and not alive(paths.TREE.built("gdb.sock")):
+                    time.sleep(0.05)
                 return debugger(["-ex", "hbreak kernel_main"] + argv)
             finally:
                 emulator.kill()

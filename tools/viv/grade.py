@@ -65,9 +65,7 @@ def load_tests(lab):
 def pristine(lab, directory, submission):
     """A copy of this tree and of what is built of it, with the student's files laid over it. Returns its Tree."""
     labs.copy_tree(paths.ROOT, directory)
-    if os.path.isdir(paths.TREE.build):
-        shutil.copytree(paths.TREE.build, os.path.join(directory, "build"), symlinks=True,
-                        ignore=shutil.ignore_patterns("test-logs", "gdb.sock", "*.iso"))
+    labs.copy_build(paths.ROOT, directory)
     for name in lab.files:
         given = os.path.join(submission, name)
         if not os.path.isfile(given):

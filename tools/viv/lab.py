@@ -73,6 +73,13 @@ def copy_tree(root, directory):
         shutil.copy2(os.path.join(root, name), target)
 
 
+def copy_build(root, directory):
+    """Copies what is built of the tree at `root`, so that only what differs is built again in `directory`."""
+    if os.path.isdir(os.path.join(root, "build")):
+        shutil.copytree(os.path.join(root, "build"), os.path.join(directory, "build"), symlinks=True,
+                        ignore=shutil.ignore_patterns("test-logs", "gdb.sock", "*.iso", "unit", "t"))
+
+
 def make_holes(lab, directory):
     """Turns the reference files in `directory` into the starter's."""
     with open(os.path.join(directory, HOLE_HEADER), "w", encoding="utf-8") as file:

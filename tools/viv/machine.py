@@ -93,7 +93,7 @@ class Machine:
     def spawn(self, command, env=None, pass_fds=()):
         self.errors = open(os.path.join(self.work.name, "emulator.log"), "w+b")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors,
-                                        env=dict(os.environ, **(env or {})), pass_fds=pass_fds)
+                                        cwd=self.work.name, env=dict(os.environ, **(env or {})), pass_fds=pass_fds)
 
     def emulator_output(self):
         """What the emulator itself printed."""
@@ -161,6 +161,10 @@ class Machine:
                                  % (pattern, line.name, self.reason(), show_tail(line.data[line.seen:])))
         line.seen = match.end()
         return match
+
+    def limited(self):
+        """True if a limit, of guest time or of wall-clock time, has ended the machine."""
+        return self.wall_hit or LIMIT_MESSAGE in self.log.data
 
     def reason(self):
         """Why the machine has ended, in a few words."""

@@ -17,11 +17,18 @@ def base_command(options):
 
 
 def boot_arguments(options, cmdline, work, serial_menu=False):
-    """Arguments that boot the kernel: by -kernel, or through GRUB from an ISO made for this run."""
+    """Arguments that boot the kernel: by -kernel, or through GRUB from an ISO made for this run.
+
+    They hold for an emulator started in the directory `work`. QEMU hands file names on to the kernel, so the files have
+    the same names in every run: nothing that the guest sees depends on where the tree is.
+    """
     machine.check_built(options.tree)
     modules = [options.tree.initrd] + options.overlays
     if not options.iso:
-        return ["-kernel", options.tree.kernel, "-append", cmdline, "-initrd", ",".join(modules)]
+        names = ["root.cpio"] + ["module%d.cpio" % number for number in range(1, len(modules))]
+        for name, host in zip(["vivarium.elf"] + names, [options.tree.kernel] + modules):
+            os.symlink(os.path.abspath(host), os.path.join(work, name))
+        return ["-kernel", "vivarium.elf", "-append", cmdline, "-initrd", ",".join(names)]
     iso = os.path.join(work, "vivarium.iso")
     image.make_iso(iso, options.tree.kernel, cmdline, modules, serial_menu)
     return ["-cdrom", iso, "-boot", "d"]
