@@ -201,12 +201,14 @@ static bool opcode(struct cursor *c, struct decoded *d, u8 op, u8 rex)
         return immediate_opcode(c, d, op, rex);
     case 0x84:
     case 0x85:
+    case 0x86:
+    case 0x87:
     case 0x88:
     case 0x89:
     case 0x8a:
     case 0x8b:
         d->size = op & 1 ? d->operand_size : 1;
-        d->op = op < 0x86 ? OP_TEST : op & 2 ? OP_LOAD : OP_STORE;
+        d->op = op < 0x86 ? OP_TEST : op < 0x88 ? OP_XCHG : op & 2 ? OP_LOAD : OP_STORE;
         set_register(d, modrm(c, d, rex, &memory), d->size, rex);
         return memory;
     case 0xa0:
@@ -221,7 +223,9 @@ static bool opcode(struct cursor *c, struct decoded *d, u8 op, u8 rex)
         return true;
     case 0xaa:
     case 0xab:
-        d->op = OP_STOS;
+    case 0xac:
+    case 0xad:
+        d->op = op < 0xac ? OP_STOS : OP_LODS;
         d->size = op & 1 ? d->operand_size : 1;
         set_register(d, 0, d->size, 1);
         return true;

@@ -12,6 +12,8 @@ enum decoded_op {
     OP_STORE, // [mem] = reg or immediate
     OP_STOS,  // stores rAX at ES:rDI
     OP_MOVS,  // [ES:rDI] = [segment:rSI]
+    OP_LODS,  // rAX = [segment:rSI]
+    OP_XCHG,  // reg = [mem] and [mem] = reg
     OP_INC,   // [mem] = [mem] + 1, CF kept
     OP_DEC,
     OP_ALU_MEM, // [mem] = [mem] op source

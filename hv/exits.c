@@ -56,6 +56,24 @@ unsigned instruction_length(struct vcpu *v)
     return v->exit.length;
 }
 
+bool guest_cr4_valid(u64 cr4, u64 efer)
+{
+    u32 features = cpuid(7, 0).ebx;
+    u64 missing = 0;
+
+    if (!(features & BIT(0)))
+        missing |= CR4_FSGSBASE;
+    if (!(features & BIT(7)))
+        missing |= CR4_SMEP;
+    if (!(features & BIT(20)))
+        missing |= CR4_SMAP;
+    if (!(cpuid(7, 0).ecx & BIT(2)))
+        missing |= CR4_UMIP;
+    if (!(cpuid(1, 0).ecx & BIT(26)))
+        missing |= CR4_OSXSAVE;
+    return !(cr4 & (~CR4_GUEST | missing)) && (!(efer & EFER_LMA) || (cr4 & CR4_PAE));
+}
+
 static int advance(struct vcpu *v)
 {
     hv_ops->advance(v, instruction_length(v));

@@ -16,3 +16,5 @@ int exit_internal_error(struct vcpu *v, u32 suberror, u64 data);
 int fetch_instruction(struct vcpu *v, struct decoded *d);
 // 16, 32 or 64.
 unsigned code_mode(const struct kvm_sregs *s);
+// Whether a guest may have this in CR4: only bits that it and the CPU know, and PAE in long mode.
+bool guest_cr4_valid(u64 cr4, u64 efer);

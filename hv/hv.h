@@ -14,6 +14,7 @@
 #include "kernel/mm/aspace.h"
 #include "kernel/task/wait.h"
 #include "kernel/x86/fpu.h"
+#include "kernel/x86/cpu.h"
 
 struct file;
 struct process;
@@ -24,7 +25,12 @@ struct vmobject;
 #define HV_MAX_SLOTS 64
 #define HV_MAX_VCPUS 16
 #define HV_MAX_CPUID 100
-#define HV_RUN_PAGES 2         // kvm_run, then the data of port I/O
+#define HV_RUN_PAGES 2 // kvm_run, then the data of port I/O
+
+// What a guest may set in CR4; all else is the host's, VMXE above all.
+#define CR4_GUEST                                                                                  \
+    (0xfUL | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | BIT(8) | CR4_OSFXSR | CR4_OSXMMEXCPT |        \
+     CR4_UMIP | CR4_FSGSBASE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP)
 #define HV_MAX_GPA (1UL << 40) // guest-physical addresses end here
 
 // General registers in the order of the instruction encoding (SDM 2, table 2-2).

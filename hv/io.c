@@ -71,13 +71,15 @@ static int decode_string(struct vcpu *v)
 
     if (x->io.in)
         x->io.segment = 0; // ES, always
-    if (x->io.segment != 0xff && x->length)
+    if (x->io.segment != 0xff && x->length && x->io.address_size)
         return 0;
     int err = fetch_instruction(v, &d);
     if (err)
         return err;
     if (x->io.segment == 0xff)
         x->io.segment = d.segment == 0xff ? 3 : d.segment;
+    if (!x->io.address_size)
+        x->io.address_size = d.address_size; // QEMU's SVM does not say it
     x->length = d.prefixes + 1;
     return 0;
 }
@@ -86,10 +88,10 @@ static int exit_string(struct vcpu *v)
 {
     struct kvm_sregs s = {0};
     struct hv_exit *x = &v->exit;
-    u64 mask = address_mask(x->io.address_size), left = x->io.rep ? v->reg[RCX] & mask : 1;
 
     if (decode_string(v))
         return exit_internal_error(v, KVM_INTERNAL_ERROR_EMULATION, v->rip);
+    u64 mask = address_mask(x->io.address_size), left = x->io.rep ? v->reg[RCX] & mask : 1;
     if (left == 0) {
         hv_ops->advance(v, instruction_length(v));
         return RESUME;

@@ -60,13 +60,14 @@ static void add_to_register(struct vcpu *v, const struct decoded *d, enum gpr re
     v->reg[reg] = d->address_size == 2 ? (v->reg[reg] & ~mask) | value : value;
 }
 
-// STOS, MOVS: one item, and RIP stays while rCX says that more are to come.
+// STOS, MOVS, LODS: one item, and RIP stays while rCX says that more are to come.
 static void string_progress(struct vcpu *v, const struct decoded *d)
 {
     s64 step = v->rflags & RFLAGS_DF ? -(s64)d->size : d->size;
 
-    add_to_register(v, d, RDI, step);
-    if (d->op == OP_MOVS)
+    if (d->op != OP_LODS)
+        add_to_register(v, d, RDI, step);
+    if (d->op != OP_STOS)
         add_to_register(v, d, RSI, step);
     if (d->rep)
         add_to_register(v, d, RCX, -1);
@@ -162,12 +163,20 @@ int complete_mmio(struct vcpu *v)
     memcpy(&value, v->run->mmio.data, d->size);
     if (d->op == OP_MOVS)
         return movs_from_device(v, d, value);
+    if (d->op == OP_LODS) {
+        write_register(v, d, value);
+        string_progress(v, d);
+        return RESUME;
+    }
     hv_ops->advance(v, d->length);
     u64 source = source_operand(v, d);
     switch (d->op) {
     case OP_LOAD:
         write_register(v, d, value);
         return RESUME;
+    case OP_XCHG:
+        write_register(v, d, value);
+        return store_result(v, d, source, flags);
     case OP_ALU_REG:
         write_register(v, d, alu(d->alu, source, value, d->size, &flags));
         break;

@@ -1,6 +1,6 @@
 // A vCPU: its descriptor, its ioctls but KVM_RUN, and its life.
 
-#include "hv/hv.h"
+#include "hv/exits.h"
 
 #include <linux/fcntl.h>
 #include <linux/mman.h>
@@ -149,7 +149,7 @@ static bool sregs_valid(const struct kvm_sregs *s)
         return false;
     if ((s->efer & EFER_LMA) && s->cs.l && s->cs.db)
         return false;
-    return s->cr8 < 16;
+    return s->cr8 < 16 && guest_cr4_valid(s->cr4, s->efer);
 }
 
 static long ioctl_set_sregs(struct vcpu *v, u64 arg)

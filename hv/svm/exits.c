@@ -25,6 +25,10 @@ static void save_interrupted_event(struct vcpu *v, const struct vmcb *b)
                                    .error = info >> 32};
 }
 
+// SDM 3B, 18.2.3 and 18.2.4.
+#define DR6_WRITABLE 0xe00fUL
+#define DR7_WRITABLE 0xffff2bffUL
+
 static void decode_io(struct vcpu *v, const struct vmcb *b)
 {
     u32 info = b->exit_info1;
@@ -40,9 +44,57 @@ static void decode_io(struct vcpu *v, const struct vmcb *b)
     v->exit.io.port = info >> 16;
 }
 
-// MOV to CR8 while an interrupt window is wanted. REX.R makes CR0 to CR8, REX.B and ModRM name the
-// register.
-static void cr8_write(struct vcpu *v)
+static bool set_cr4(struct vcpu *v, u64 value)
+{
+    struct vmcb *b = svm_of(v)->vmcb;
+
+    if (!guest_cr4_valid(value, b->efer))
+        return false;
+    b->cr4 = value;
+    v->flush_wanted = true;
+    return true;
+}
+
+// DR0-3 are in the CPU while the vCPU is loaded; DR6 and DR7 come and go with the VMCB.
+static bool set_dr(struct vcpu *v, unsigned dr, u64 value)
+{
+    switch (dr) {
+    case 0:
+        write_dr0(value);
+        break;
+    case 1:
+        write_dr1(value);
+        break;
+    case 2:
+        write_dr2(value);
+        break;
+    case 3:
+        write_dr3(value);
+        break;
+    case 4:
+    case 6:
+        v->dr6 = (value & DR6_WRITABLE) | DR6_INIT;
+        return !(value >> 32);
+    default:
+        v->dr7 = (value & DR7_WRITABLE) | DR7_INIT;
+        return !(value >> 32);
+    }
+    return true;
+}
+
+static bool set_special(struct vcpu *v, u32 code, u64 value)
+{
+    if (code >= VMEXIT_DR0_WRITE)
+        return set_dr(v, code - VMEXIT_DR0_WRITE, value);
+    if (code == VMEXIT_CR4_WRITE)
+        return set_cr4(v, value);
+    v->cr8 = value & 15;
+    return value < 16;
+}
+
+// MOV to CR4, to CR8 or to a debug register. The exit names
+// the target; REX.B and ModRM name the source.
+static void move_to_special(struct vcpu *v, u32 code)
 {
     u8 bytes[INSN_MAX + 1];
     struct decoded d;
@@ -50,14 +102,13 @@ static void cr8_write(struct vcpu *v)
     v->exit.kind = HV_EXIT_HANDLED;
     if (fetch_instruction(v, &d) == -EFAULT || gva_read(v, v->rip, bytes, d.prefixes + 3, true))
         return;
-    u8 rex = d.prefixes ? bytes[d.prefixes - 1] : 0;
-    u64 value = v->reg[(bytes[d.prefixes + 2] & 7) | (rex & 1 ? 8 : 0)];
-    if (value > 15) {
+    u8 rex = d.mode == 64 && d.prefixes ? bytes[d.prefixes - 1] : 0;
+    bool extended = (rex & 0xf0) == 0x40 && (rex & 1);
+    u64 value = v->reg[(bytes[d.prefixes + 2] & 7) | (extended ? 8 : 0)];
+    if (set_special(v, code, d.mode == 64 ? value : (u32)value))
+        hv_ops->advance(v, d.prefixes + 3);
+    else
         inject_exception(v, VEC_GP, true, 0);
-        return;
-    }
-    v->cr8 = value;
-    hv_ops->advance(v, d.prefixes + 3);
 }
 
 static void decode_exception(struct vcpu *v, u8 vector)
@@ -115,8 +166,9 @@ void svm_decode_exit(struct vcpu *v)
         v->exit.fault.gpa = b->exit_info2;
         v->exit.fault.write = b->exit_info1 & PF_WRITE;
         v->exit.fault.fetch = b->exit_info1 & PF_FETCH;
-    } else if (code == VMEXIT_CR8_WRITE) {
-        cr8_write(v);
+    } else if (code == VMEXIT_CR4_WRITE || code == VMEXIT_CR8_WRITE ||
+               (code >= VMEXIT_DR0_WRITE && code <= VMEXIT_DR7_WRITE)) {
+        move_to_special(v, code);
     } else if (code >= VMEXIT_EXCEPTION && code < VMEXIT_EXCEPTION + 32) {
         decode_exception(v, code - VMEXIT_EXCEPTION);
     } else {

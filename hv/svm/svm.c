@@ -93,7 +93,9 @@ static int svm_vcpu_create(struct vcpu *v)
 
     struct vmcb *b = s->vmcb;
     b->intercept_exceptions =
-        BIT(1) | BIT(17); // #DB and #AC: a guest can make their delivery endless
+        BIT(1) | BIT(17);                    // #DB and #AC: a guest can make their delivery endless
+    b->intercept_cr_write = BIT(4) | BIT(8); // QEMU ends the guest at a reserved bit instead of #GP
+    b->intercept_dr_write = 0xff;            // and leaves the guest's breakpoints armed in the host
     b->intercept1 = INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT |
                     INTERCEPT_RDPMC | INTERCEPT_CPUID | INTERCEPT_INVD | INTERCEPT_HLT |
                     INTERCEPT_INVLPGA | INTERCEPT_IO | INTERCEPT_MSR | INTERCEPT_TASK_SWITCH |
@@ -187,8 +189,8 @@ static bool svm_irq_allowed(struct vcpu *v)
     return (v->rflags & RFLAGS_IF) && !(svm_of(v)->vmcb->interrupt_shadow & SHADOW);
 }
 
-// V_IRQ with a VINTR intercept exits as soon as the guest could take an interrupt. While it is
-// pending a write of CR8 is intercepted too: QEMU's TCG aborts when one unmasks V_IRQ.
+// V_IRQ with a VINTR intercept exits as soon as the guest could take an interrupt. CR8's writes are
+// intercepted always: QEMU's TCG aborts when one unmasks V_IRQ.
 static void svm_want_irq_window(struct vcpu *v, bool on)
 {
     struct vmcb *b = svm_of(v)->vmcb;
@@ -196,11 +198,9 @@ static void svm_want_irq_window(struct vcpu *v, bool on)
     if (on) {
         b->virtual_interrupt |= V_IRQ | V_INTR_PRIO | V_IGN_TPR;
         b->intercept1 |= INTERCEPT_VINTR;
-        b->intercept_cr_write |= BIT(8);
     } else {
         b->virtual_interrupt &= ~(V_IRQ | V_INTR_PRIO | V_IGN_TPR);
         b->intercept1 &= ~(u32)INTERCEPT_VINTR;
-        b->intercept_cr_write &= ~(u16)BIT(8);
     }
 }
 

@@ -98,7 +98,10 @@ static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM 2, table B-2");
 #define NP_ENABLE BIT(0)
 
 // Exit codes (APM 2, appendix C).
+#define VMEXIT_CR4_WRITE 0x14
 #define VMEXIT_CR8_WRITE 0x18
+#define VMEXIT_DR0_WRITE 0x30
+#define VMEXIT_DR7_WRITE 0x37
 #define VMEXIT_EXCEPTION 0x40
 #define VMEXIT_INTR 0x60
 #define VMEXIT_NMI 0x61

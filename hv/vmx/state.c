@@ -8,11 +8,6 @@
 
 #define CR0_OWNED                                                                                  \
     (CR0_NE | CR0_CD | CR0_NW) // the host's: writes that change them exit, reads see the shadow
-// What a guest may set in CR4; all else is the host's, VMXE above all.
-#define CR4_GUEST                                                                                  \
-    (0xfUL | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | BIT(8) | CR4_OSFXSR | CR4_OSXMMEXCPT |        \
-     CR4_UMIP | CR4_FSGSBASE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP)
-
 // Index in the VMCS's order: ES CS SS DS FS GS LDTR TR.
 enum { SEG_LDTR = 6, SEG_TR = 7 };
 

@@ -93,7 +93,7 @@ TEST(wild_special_registers_are_refused_or_harmless)
 
     start_64(&v);
     struct kvm_sregs good = get_sregs(&v), bad = good;
-    bad.cr4 = 1ull << 40;
+    bad.cr4 |= 1ull << 40;
     CHECK_ERR(ioctl(v.vcpu, KVM_SET_SREGS, &bad), EINVAL);
     bad = good;
     bad.efer = 0x500;

@@ -25,7 +25,6 @@ FAULT_CODE(rdmsr_unknown, "mov $0xdeadbeef, %ecx; rdmsr");
 FAULT_CODE(wrmsr_unknown, "mov $0xdeadbeef, %ecx; wrmsr");
 FAULT_CODE(efer_svme, "mov $0xc0000080, %ecx; rdmsr; or $0x1000, %eax; wrmsr");
 FAULT_CODE(efer_reserved, "mov $0xc0000080, %ecx; rdmsr; or $2, %eax; wrmsr");
-FAULT_CODE(cr0_nw_without_cd, "mov %cr0, %rax; or $0x20000000, %rax; mov %rax, %cr0");
 FAULT_CODE(cr4_reserved, "mov %cr4, %rax; or $0x8000, %rax; mov %rax, %cr4");
 FAULT_CODE(cr4_vmxe, "mov %cr4, %rax; or $0x2000, %rax; mov %rax, %cr4");
 FAULT_CODE(cr4_pae_off_in_long_mode, "mov %cr4, %rax; and $~0x20, %rax; mov %rax, %cr4");
@@ -66,7 +65,6 @@ static const struct {
     CASE(wrmsr_unknown, GP),
     CASE(efer_svme, GP),
     CASE(efer_reserved, GP),
-    CASE(cr0_nw_without_cd, GP),
     CASE(cr4_reserved, GP),
     CASE(cr4_vmxe, GP),
     CASE(cr4_pae_off_in_long_mode, GP),

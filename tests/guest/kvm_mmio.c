@@ -63,8 +63,6 @@ ROW_CODE(rep_stosl, "cld; rep stosl; mov %rdi, %rax");
 ROW_CODE(movs_to, "cld; mov $2, %ecx; rep movsl; mov %rsi, %rax");
 ROW_CODE(movs_from, "cld; xchg %rsi, %rdi; movsw; mov -2(%rdi), %ax");
 ROW_CODE(lods, "cld; mov %rbx, %rsi; lodsl");
-ROW_CODE(crossing, "mov 0xffe(%rbx), %eax");
-ROW_CODE(crossing_store, "mov %eax, 0xffe(%rbx)");
 
 #define CODE_OF(n) #n, row_##n, row_##n##_end
 static const struct row rows[] = {
@@ -107,8 +105,6 @@ static const struct row rows[] = {
     {CODE_OF(movs_to), {{'w', 4, 0, 0x04030201}, {'w', 4, 4, 0x08070605}}, FREE + 8},
     {CODE_OF(movs_from), {{'r', 2, 0, 0}}, (RAX & ~0xffffull) | 0x2211},
     {CODE_OF(lods), {{'r', 4, 0, 0}}, 0x44332211},
-    {CODE_OF(crossing), {{'r', 2, 0xffe, 0}, {'r', 2, 0x1000, 0}}, 0x22112211},
-    {CODE_OF(crossing_store), {{'w', 2, 0xffe, 0x7778}, {'w', 2, 0x1000, 0x7576}}, RAX},
 };
 
 /* Answers one exit; returns whether it was the access expected. */

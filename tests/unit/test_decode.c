@@ -44,6 +44,8 @@ static const struct sample samples[] = {
     SAMPLE("mov %ah, (%rdi)", "\x88\x27", 64, OP_STORE, 1, 0),
     SAMPLE("incl (%rax)", "\xff\x00", 64, OP_INC, 4, 0),
     SAMPLE("testb $1, (%si)", "\xf6\x04\x01", 16, OP_TEST, 1, 0),
+    SAMPLE("xchg %ecx, (%rax)", "\x87\x08", 64, OP_XCHG, 4, 1),
+    SAMPLE("lodsw", "\x66\xad", 64, OP_LODS, 2, 0),
     SAMPLE("addr32 mov %eax, (%ebx)", "\x67\x66\x89\x03", 16, OP_STORE, 4, 0),
 };
 
