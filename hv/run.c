@@ -63,10 +63,7 @@ static void enter_guest(struct vcpu *v)
     hv_ops->enter(v);
     switch_xcr0(v, false);
     v->in_guest = false;
-    sti();
-    asm volatile("nop"); // STI holds interrupts off for one instruction, and under TCG a PAUSE does
-                         // not end that
-    cli();
+    sti_cli();
     klock_acquire();
     account_time(true);
     v->exits++;

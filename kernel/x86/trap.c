@@ -183,11 +183,7 @@ void enter_user(struct trapframe *tf)
 void irq_window(void)
 {
     klock_release();
-    sti();
-    asm volatile("nop"); // STI holds interrupts off for one instruction; under TCG a PAUSE there
-                         // does not end that
-    cli();
-    klock_yield();
+    sti_cli();
     klock_acquire();
 }
 
