@@ -77,9 +77,14 @@ bool cgroup_populated(const char *path)
     return events && strstr(events, "populated 1");
 }
 
+static bool clean(const char *path)
+{
+    return path[0] == '/' && path[1] && !strstr(path, "/.") && !strstr(path, "//");
+}
+
 int cgroup_make(const char *path, const struct resources_config *resources)
 {
-    if (path[0] != '/' || strstr(path, "/../") || strstr(path, "//") || strlen(path) < 2)
+    if (!clean(path))
         return fail("linux.cgroupsPath: \"%s\" is not a clean absolute path", path);
     if (!cgroup_mount_point())
         return -1;
@@ -124,7 +129,7 @@ static int remove_level(const char *name)
 
 int cgroup_remove(const char *path)
 {
-    if (!*path || !cgroup_mount_point())
+    if (!clean(path) || !cgroup_mount_point())
         return 0;
     const char *name = format_text("%s%s", cgroup_mount_point(), path);
     for (int tries = 0; tries < 200; tries++) {

@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -29,8 +30,10 @@ int protect_self(char **argv)
     if (length < 0)
         return fail_errno("/proc/self/exe");
     program[length] = '\0';
-    if (strcmp(program, copy) == 0)
+    if (strcmp(program, copy) == 0) {
+        prctl(PR_SET_NAME, "ctr", 0L, 0L, 0L); // not "self"
         return 0;
+    }
     if (make_dir(state_root(), 0711))
         return -1;
     int fd = open(copy, O_CREAT | O_WRONLY | O_CLOEXEC, 0700);
@@ -127,7 +130,7 @@ static int make_first(struct container *container, struct bundle *bundle, struct
     return result;
 }
 
-static void fill_state(struct state *state, const struct bundle *bundle, const char *id)
+static void fill_state(struct state *state, const struct bundle *bundle)
 {
     struct buffer command = {0};
     const struct list_of_text *args = &bundle->config.process.args;
@@ -136,8 +139,8 @@ static void fill_state(struct state *state, const struct bundle *bundle, const c
     state->bundle = bundle->directory;
     state->image = bundle->image;
     state->command = command.data;
-    state->cgroup =
-        bundle->config.cgroups_path ? bundle->config.cgroups_path : format_text("/ctr/%s", id);
+    if (bundle->config.cgroups_path)
+        state->cgroup = bundle->config.cgroups_path;
 }
 
 // What was mounted for the child; it has its own by now.
@@ -155,8 +158,7 @@ static void undo(struct container *container)
         kill(container->pid, SIGKILL);
         waitpid(container->pid, NULL, 0);
     }
-    if (*container->state.cgroup)
-        cgroup_remove(container->state.cgroup);
+    cgroup_remove(container->state.cgroup);
     unmount_ours(container->state.id);
     remove_tree(state_dir(container->state.id));
     fail("%s", why);
@@ -171,10 +173,9 @@ static int create_in(struct container *container, const struct run_options *opti
         options->bundle ? bundle_open(&bundle, options->bundle) : bundle_make(&bundle, id, options);
     if (result)
         return -1;
-    const char *cgroup = bundle.config.cgroups_path;
-    if (cgroup_make(cgroup ? cgroup : format_text("/ctr/%s", id), &bundle.config.resources))
+    fill_state(&container->state, &bundle);
+    if (cgroup_make(container->state.cgroup, &bundle.config.resources))
         return -1;
-    fill_state(&container->state, &bundle, id);
     if (bundle.config.process.terminal && options->detach)
         return fail("process.terminal: only a container that ctr stays with can have a terminal");
     if (state_write(&container->state) || (bundle.config.process.terminal && tty_open(&tty)))
@@ -194,7 +195,14 @@ static int create_in(struct container *container, const struct run_options *opti
 int container_create(struct container *container, const struct run_options *options, int *status)
 {
     *container = (struct container){.master = -1};
-    container->state = (struct state){options->name, "creating", "", "", "", "", 0, -1, time(NULL)};
+    container->state = (struct state){.id = options->name,
+                                      .status = "creating",
+                                      .bundle = "",
+                                      .cgroup = format_text("/ctr/%s", options->name),
+                                      .image = "",
+                                      .command = "",
+                                      .start_time = -1,
+                                      .created = time(NULL)};
     *status = 125;
     if (!state_valid_id(options->name))
         return fail("\"%s\" is no container id", options->name);
