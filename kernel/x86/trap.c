@@ -184,6 +184,7 @@ void irq_window(void)
 {
     klock_release();
     sti_cli();
+    klock_yield();
     klock_acquire();
 }
 
