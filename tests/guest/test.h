@@ -61,7 +61,6 @@ static struct test *tests, **tests_end = &tests;
 
 #define CHECK_EQ(actual, expected)                                                                 \
     do {                                                                                           \
-        errno = 0;                                                                                 \
         long long actual_ = (long long)(actual), expected_ = (long long)(expected);                \
         if (actual_ != expected_)                                                                  \
             FAIL("%s: expected %lld (%#llx), actual %lld (%#llx), errno %d: %s", #actual,          \
