@@ -95,7 +95,7 @@ static int write_procs(struct cgroup *cg, char *text)
     u64 pid;
     int err = parse_u64(text, false, &pid);
 
-    if (err || pid > PID_MAX)
+    if (err || pid > INT32_MAX)
         return err ? err : -EINVAL;
     struct process *p = pid ? process_find((int)pid) : current()->process;
     if (!p)
