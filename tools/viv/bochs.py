@@ -1,4 +1,5 @@
 """Starts Bochs: the vmx backend. It boots an ISO and has its serial lines on two loopback ports."""
+import calendar
 import os
 import re
 import socket
@@ -14,7 +15,7 @@ cpu: model=corei7_skylake_x, count={cpus}, ips=200000000, reset_on_triple_fault=
 memory: guest={mem}, host={mem}
 pci: enabled=1, chipset=i440fx
 vga: extension=vbe, update_freq=5, realtime=0
-clock: sync=none, time0=946684800, rtc_sync=0
+clock: sync=none, time0={start}, rtc_sync=0
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=cdrom, path={iso}, status=inserted
 boot: cdrom
@@ -62,7 +63,8 @@ def launch(target):
     ports = {"console": free_port(), "log": free_port()}
     config = os.path.join(work, "bochsrc")
     with open(config, "w", encoding="utf-8") as file:
-        file.write(CONFIG.format(share=found.share, cpus=options.cpus, mem=options.mem, iso=iso, work=work, **ports))
+        file.write(CONFIG.format(share=found.share, cpus=options.cpus, mem=options.mem, iso=iso, work=work,
+                                 start=calendar.timegm(time.strptime(machine.START_DATE, "%Y-%m-%dT%H:%M:%S")), **ports))
     target.spawn(found.command + ["-q", "-f", config], dict(found.env, TERM="xterm"))
     for name in ("console", "log"):
         getattr(target, name).sock = connect(target, ports[name])

@@ -16,6 +16,7 @@ import time
 from . import paths, say
 
 LIMIT_MESSAGE = b"guest seconds reached"
+START_DATE = "2026-01-01T00:00:00"  # what a machine's calendar says where its time is counted, not the host's
 STATUS = re.compile(rb"viv: exit status (\d+)")
 
 

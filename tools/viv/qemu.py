@@ -12,7 +12,7 @@ def base_command(options):
                "-smp", "cpus=%d,sockets=%d" % (options.cpus, options.cpus), "-no-reboot", "-nodefaults", "-vga", "std",
                "-display", "none", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
     if options.icount is not None:
-        command += ["-icount", "shift=%d,sleep=off" % options.icount, "-rtc", "clock=vm"]
+        command += ["-icount", "shift=%d,sleep=off" % options.icount, "-rtc", "base=%s,clock=vm" % machine.START_DATE]
     return command
 
 

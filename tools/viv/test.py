@@ -10,9 +10,12 @@ from . import build, checks, paths, say, setup, testlib
 GUEST_PROGRAM_SECONDS = 60
 BATCH = r"""
 for t in "$@"; do
+    read from rest </proc/uptime
     echo "@begin $t"
     timeout %d "/test/$t" </dev/null 2>&1
-    echo "@end $t $?"
+    status=$?
+    read to rest </proc/uptime
+    echo "@end $t $status $from $to"
 done
 """ % GUEST_PROGRAM_SECONDS
 
@@ -51,12 +54,10 @@ def guest_case(backend, names):
     def execute(context):
         left, outcomes = list(names), []
         while left:
-            start = time.monotonic()
             result = context.exec(["/bin/sh", "-c", BATCH, "batch"] + left, cpus=2,
                                   limit=GUEST_PROGRAM_SECONDS * 2 + 5 * len(left))
             text = result.text.replace("\r\n", "\n")
-            share = (time.monotonic() - start) / max(1, text.count("\n@end ") + 1)
-            done = [one_outcome(name, backend, text, result.reason, share) for name in left]
+            done = [one_outcome(name, backend, text, result.reason) for name in left]
             done = [outcome for outcome in done if outcome]
             if not done:
                 raise AssertionError("no program ran: %s" % result.reason)
@@ -66,18 +67,18 @@ def guest_case(backend, names):
     return testlib.Case("guest", "programs", execute, backend)
 
 
-def one_outcome(name, backend, text, reason, seconds):
-    """The Outcome of one program of a batch, or None if it did not begin."""
+def one_outcome(name, backend, text, reason):
+    """The Outcome of one program of a batch, in guest seconds, or None if it did not begin."""
     title = "guest %s [%s]" % (name, backend)
     begin = re.search(r"^@begin %s\n" % re.escape(name), text, re.M)
     if not begin:
         return None
-    end = re.search(r"^@end %s (\d+)$" % re.escape(name), text[begin.end():], re.M)
+    said = text[begin.end():]
+    end = re.search(r"^@end %s (\d+) (\S+) (\S+)$" % re.escape(name), said, re.M)
     if not end:
-        said = text[begin.end():]
-        return testlib.Outcome(title, seconds, "the machine ended in it (%s); it said:\n%s" % (reason, said[-2000:]))
-    said = text[begin.end():begin.end() + end.start()]
-    failure = None if end.group(1) == "0" else "expected status 0, actual %s; it said:\n%s" % (end.group(1), said[-2000:])
+        return testlib.Outcome(title, 0, "the machine ended in it (%s); it said:\n%s" % (reason, said[-2000:]))
+    said, status, seconds = said[:end.start()], end.group(1), float(end.group(3)) - float(end.group(2))
+    failure = None if status == "0" else "expected status 0, actual %s; it said:\n%s" % (status, said[-2000:])
     return testlib.Outcome(title, seconds, failure)
 
 
