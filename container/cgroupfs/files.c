@@ -119,7 +119,8 @@ static void show_controllers_of(struct seqtext *s, u32 set)
         seq_printf(s, "%s%s", space, controllers[i].name);
         space = " ";
     }
-    seq_puts(s, "\n");
+    if (set)
+        seq_puts(s, "\n");
 }
 
 static int show_controllers(struct seqtext *s, struct cgroup *cg)
