@@ -36,7 +36,7 @@ void file_put(struct file *f)
         return;
     if (!list_empty(&f->epoll_links))
         epoll_file_released(f);
-    if (f->ops && f->ops->release)
+    if (f->ops && f->ops->release && !(f->kind & FILE_PATH)) // O_PATH: never opened
         f->ops->release(f);
     if (f->inode) {
         if ((f->kind & FILE_WRITE) && S_ISREG(f->inode->mode)) {
