@@ -95,7 +95,7 @@ static int create(struct inode *dir, const char *name, size_t len, u32 mode, u64
     char text[sizeof(cg->name)];
 
     if (!S_ISDIR(mode))
-        return -EPERM;
+        return S_ISREG(mode) ? -EACCES : -EPERM;
     if (len >= sizeof(text))
         return -ENAMETOOLONG;
     memcpy(text, name, len);

@@ -97,8 +97,8 @@ int vfs_create_missing(struct dentry *dir, const char *name, size_t len, u32 mod
 
     if (err)
         return err;
-    if (!dir->inode->ops->create)
-        return -EPERM;
+    if (!dir->inode->ops->create) // as Linux tells them apart
+        return S_ISREG(mode) ? -EACCES : -EPERM;
     err = dir->inode->ops->create(dir->inode, name, len, mode, rdev, &inode);
     return err ? err : finish_create(dir, name, len, inode, out);
 }

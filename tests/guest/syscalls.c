@@ -44,6 +44,7 @@ TEST(only_rcx_r11_and_rax_change)
     uint64_t in[12] = {0}, out[12];
     for (int i = 0; i < 12; i++)
         in[i] = 0x1111111111111111ULL * (unsigned)(i + 1);
+    uint64_t *in_at = in, *out_at = out;
     __asm__ volatile(
         "push %%rbp\n push %%rbx\n"
         "mov %0, %%rcx\n push %1\n"
@@ -57,8 +58,8 @@ TEST(only_rcx_r11_and_rax_change)
         "mov %%r12, 64(%%rcx)\n mov %%r13, 72(%%rcx)\n mov %%r14, 80(%%rcx)\n mov %%r15, "
         "88(%%rcx)\n"
         "pop %%rbx\n pop %%rbp\n"
-        :
-        : "a"(in), "d"(out), "i"(SYS_getppid)
+        : "+a"(in_at), "+d"(out_at)
+        : "i"(SYS_getppid)
         : "rcx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory");
     for (int i = 0; i < 12; i++)
         CHECK_EQ(out[i], in[i]);
