@@ -1,5 +1,6 @@
-// Prototypes of all system calls, sys_NAME, made from the table. Each takes user pointers as they came and returns a value or -errno.
-// A call that is in the table and not written is a weak reference: the dispatcher answers ENOSYS.
+// Prototypes of all system calls, sys_NAME, made from the table. Each takes user pointers as they
+// came and returns a value or -errno. A call that is in the table and not written is a weak
+// reference: the dispatcher answers ENOSYS.
 #pragma once
 #include "kernel/lib/types.h"
 
@@ -8,7 +9,8 @@
 #define PARAMETERS_OF() void
 #define PARAMETERS_OF_SOME(...) __VA_ARGS__
 
-#define SYSCALL(number, name, tier, ...) long sys_##name(PARAMETERS(__VA_ARGS__)) __attribute__((weak));
+#define SYSCALL(number, name, tier, ...)                                                           \
+    long sys_##name(PARAMETERS(__VA_ARGS__)) __attribute__((weak));
 #include "kernel/syscall/table.h"
 #undef SYSCALL
 

@@ -1,8 +1,9 @@
-// The system calls, in one table: number, name, tier, parameters. It makes the dispatcher, the tracer, the C library's numbers
-// and the documentation. Numbers, names and parameters are Linux's for x86-64: syscalls(2).
+// The system calls, in one table: number, name, tier, parameters. It makes the dispatcher, the
+// tracer, the C library's numbers and the documentation. Numbers, names and parameters are Linux's
+// for x86-64: syscalls(2).
 //
-// Tiers, by what they let run: T1 a shell and file tools, T2 scripting and job control, T2t threads, T2c containers.
-// Use: define SYSCALL(number, name, tier, ...) and include this file.
+// Tiers, by what they let run: T1 a shell and file tools, T2 scripting and job control, T2t
+// threads, T2c containers. Use: define SYSCALL(number, name, tier, ...) and include this file.
 
 SYSCALL(0, read, T1, int fd, void *buf, size_t count)
 SYSCALL(1, write, T1, int fd, const void *buf, size_t count)
@@ -104,7 +105,8 @@ SYSCALL(124, getsid, T2, int pid)
 SYSCALL(125, capget, T2c, void *header, void *data)
 SYSCALL(126, capset, T2c, void *header, const void *data)
 SYSCALL(127, rt_sigpending, T2, u64 *set, size_t sigsetsize)
-SYSCALL(128, rt_sigtimedwait, T2, const u64 *set, void *info, const void *timeout, size_t sigsetsize)
+SYSCALL(128, rt_sigtimedwait, T2, const u64 *set, void *info, const void *timeout,
+        size_t sigsetsize)
 SYSCALL(129, rt_sigqueueinfo, T2, int tgid, int sig, const void *info)
 SYSCALL(130, rt_sigsuspend, T1, const u64 *mask, size_t sigsetsize)
 SYSCALL(131, sigaltstack, T2t, const void *ss, void *old_ss)
@@ -125,7 +127,8 @@ SYSCALL(160, setrlimit, T2, int resource, const void *rlim)
 SYSCALL(161, chroot, T2c, const char *path)
 SYSCALL(162, sync, T2)
 SYSCALL(164, settimeofday, T2, const void *tv, const void *tz)
-SYSCALL(165, mount, T2c, const char *source, const char *target, const char *type, u64 flags, const void *data)
+SYSCALL(165, mount, T2c, const char *source, const char *target, const char *type, u64 flags,
+        const void *data)
 SYSCALL(166, umount2, T2c, const char *target, int flags)
 SYSCALL(169, reboot, T2, int magic1, int magic2, u32 cmd, void *arg)
 SYSCALL(170, sethostname, T2c, const char *name, size_t len)
@@ -158,18 +161,22 @@ SYSCALL(260, fchownat, T2, int dirfd, const char *path, u32 uid, u32 gid, int fl
 SYSCALL(262, newfstatat, T1, int dirfd, const char *path, void *statbuf, int flags)
 SYSCALL(263, unlinkat, T2, int dirfd, const char *path, int flags)
 SYSCALL(264, renameat, T2, int olddirfd, const char *oldpath, int newdirfd, const char *newpath)
-SYSCALL(265, linkat, T2, int olddirfd, const char *oldpath, int newdirfd, const char *newpath, int flags)
+SYSCALL(265, linkat, T2, int olddirfd, const char *oldpath, int newdirfd, const char *newpath,
+        int flags)
 SYSCALL(266, symlinkat, T2, const char *target, int newdirfd, const char *linkpath)
 SYSCALL(267, readlinkat, T2, int dirfd, const char *path, char *buf, size_t size)
 SYSCALL(268, fchmodat, T2, int dirfd, const char *path, u32 mode)
 SYSCALL(269, faccessat, T2, int dirfd, const char *path, int mode)
-SYSCALL(270, pselect6, T2, int nfds, void *readfds, void *writefds, void *exceptfds, const void *timeout, const void *sigmask)
-SYSCALL(271, ppoll, T2, void *fds, u32 nfds, const void *timeout, const u64 *sigmask, size_t sigsetsize)
+SYSCALL(270, pselect6, T2, int nfds, void *readfds, void *writefds, void *exceptfds,
+        const void *timeout, const void *sigmask)
+SYSCALL(271, ppoll, T2, void *fds, u32 nfds, const void *timeout, const u64 *sigmask,
+        size_t sigsetsize)
 SYSCALL(272, unshare, T2c, u64 flags)
 SYSCALL(273, set_robust_list, T2t, void *head, size_t len)
 SYSCALL(274, get_robust_list, T2t, int pid, u64 *head, size_t *len)
 SYSCALL(280, utimensat, T2, int dirfd, const char *path, const void *times, int flags)
-SYSCALL(281, epoll_pwait, T2t, int epfd, void *events, int maxevents, int timeout, const u64 *sigmask, size_t sigsetsize)
+SYSCALL(281, epoll_pwait, T2t, int epfd, void *events, int maxevents, int timeout,
+        const u64 *sigmask, size_t sigsetsize)
 SYSCALL(284, eventfd, T2t, u32 initval)
 SYSCALL(285, fallocate, T2, int fd, int mode, s64 offset, s64 len)
 SYSCALL(290, eventfd2, T2t, u32 initval, int flags)
@@ -182,7 +189,8 @@ SYSCALL(297, rt_tgsigqueueinfo, T2t, int tgid, int tid, int sig, const void *inf
 SYSCALL(302, prlimit64, T1, int pid, int resource, const void *new_rlim, void *old_rlim)
 SYSCALL(308, setns, T2c, int fd, int nstype)
 SYSCALL(309, getcpu, T2t, u32 *cpu, u32 *node, void *cache)
-SYSCALL(316, renameat2, T2, int olddirfd, const char *oldpath, int newdirfd, const char *newpath, u32 flags)
+SYSCALL(316, renameat2, T2, int olddirfd, const char *oldpath, int newdirfd, const char *newpath,
+        u32 flags)
 SYSCALL(317, seccomp, T2c, u32 op, u32 flags, void *args)
 SYSCALL(318, getrandom, T1, void *buf, size_t count, u32 flags)
 SYSCALL(319, memfd_create, T2c, const char *name, u32 flags)

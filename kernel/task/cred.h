@@ -1,4 +1,5 @@
-// Credentials: user and group ids (kernel ids, mapped by the user namespace at the boundary) and capabilities. credentials(7), capabilities(7).
+// Credentials: user and group ids (kernel ids, mapped by the user namespace at the boundary) and
+// capabilities. credentials(7), capabilities(7).
 #pragma once
 #include <linux/capability.h>
 #include "kernel/lib/types.h"
@@ -20,15 +21,18 @@ struct cred { // copy-on-write: never changed once shared
 struct cred *cred_get(struct cred *c);
 void cred_put(struct cred *c);
 struct cred *cred_copy(const struct cred *c); // refs 1; NULL without memory
-// What clone and unshare with CLONE_NEWUSER give: a copy in a new user namespace, with all capabilities there. ERR_PTR.
+// What clone and unshare with CLONE_NEWUSER give: a copy in a new user namespace, with all
+// capabilities there. ERR_PTR.
 struct cred *cred_in_new_user_ns(const struct cred *old);
-// Puts c, a copy of the caller's own, into ns with all capabilities there; takes over a reference to ns.
+// Puts c, a copy of the caller's own, into ns with all capabilities there; takes over a reference
+// to ns.
 void cred_enter_user_ns(struct cred *c, struct user_ns *ns);
 // True if the current task has `cap` (CAP_*) in namespace ns (capable() / ns_capable()).
 bool capable(int cap);
 bool ns_capable(const struct user_ns *ns, int cap);
-// /proc/PID/uid_map, gid_map: `text` is "INSIDE OUTSIDE COUNT\n", outside as seen in the writer's namespace (in the parent if the
-// writer is in ns). user_namespaces(7): once, one line; without CAP_SETUID in the parent only the creator's own id. 0 or -errno.
+// /proc/PID/uid_map, gid_map: `text` is "INSIDE OUTSIDE COUNT\n", outside as seen in the writer's
+// namespace (in the parent if the writer is in ns). user_namespaces(7): once, one line; without
+// CAP_SETUID in the parent only the creator's own id. 0 or -errno.
 int user_ns_write_map(struct user_ns *ns, bool gid, const char *text);
 // /proc/PID/setgroups: "allow" or "deny". 0 or -errno.
 int user_ns_write_setgroups(struct user_ns *ns, const char *text);

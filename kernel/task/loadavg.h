@@ -1,4 +1,5 @@
-// The load averages of uptime(1): tasks that run or wait for a CPU, averaged over 1, 5 and 15 minutes.
+// The load averages of uptime(1): tasks that run or wait for a CPU, averaged over 1, 5 and 15
+// minutes.
 #pragma once
 #include "kernel/lib/types.h"
 

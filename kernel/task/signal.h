@@ -1,4 +1,5 @@
-// Signals: signal(7), sigaction(2). Generation, masks, delivery on the way back to user mode, and the frame of rt_sigreturn.
+// Signals: signal(7), sigaction(2). Generation, masks, delivery on the way back to user mode, and
+// the frame of rt_sigreturn.
 #pragma once
 #include <asm/siginfo.h>
 #include <asm/signal.h>
@@ -11,7 +12,7 @@ struct process_group;
 struct trapframe;
 
 #define NSIG_K 64
-#define SIG_BIT(n) (1UL << ((n) - 1))
+#define SIG_BIT(n) (1UL << ((n)-1))
 
 struct sigqueue { // standard signals once each, real-time signals queued
     u64 set;
@@ -32,7 +33,8 @@ struct sighand {
     struct ksigaction action[NSIG_K];
 };
 
-// Sends to a thread / a process / each member of a group; info NULL: from the kernel. 0 or -EAGAIN. Permission is the caller's business (signal_may_send).
+// Sends to a thread / a process / each member of a group; info NULL: from the kernel. 0 or -EAGAIN.
+// Permission is the caller's business (signal_may_send).
 int signal_send_task(struct task *t, int sig, const siginfo_t *info);
 int signal_send_process(struct process *p, int sig, const siginfo_t *info);
 int signal_send_group(struct process_group *g, int sig, const siginfo_t *info);
@@ -45,16 +47,19 @@ bool signal_pending_current(void);
 // True if current must end (SIGKILL or group exit).
 bool fatal_signal_pending(void);
 void signal_recalc(struct task *t);
-// Sets a temporary mask for the length of this system call (ppoll, pselect6, epoll_pwait, rt_sigsuspend, KVM_RUN).
+// Sets a temporary mask for the length of this system call (ppoll, pselect6, epoll_pwait,
+// rt_sigsuspend, KVM_RUN).
 void signal_set_temporary_mask(u64 mask);
 void sigqueue_flush(struct sigqueue *q, u64 mask); // drops the signals of mask
 // Sets current's mask (SIGKILL and SIGSTOP stay out of it).
 void signal_set_blocked(u64 mask);
-// Takes the next signal of `mask` that waits for current, the thread's own first: its number, 0 if there is none.
+// Takes the next signal of `mask` that waits for current, the thread's own first: its number, 0 if
+// there is none.
 int signal_dequeue(u64 mask, siginfo_t *info);
 // True if sig would be thrown away now for p: ignored by action or by default.
 bool signal_ignored(const struct process *p, int sig);
 
-// The tty's: SIGTTIN or SIGTTOU to current's group when it is in the background. -ERESTARTSYS to be returned by the read or write, or
-// -EIO where the signal is ignored, blocked, or the group is orphaned.
+// The tty's: SIGTTIN or SIGTTOU to current's group when it is in the background. -ERESTARTSYS to be
+// returned by the read or write, or -EIO where the signal is ignored, blocked, or the group is
+// orphaned.
 int signal_background(int sig);

@@ -5,7 +5,8 @@
 struct wait_result;
 
 // task.c
-struct task *task_alloc(void);       // refs 1, kernel stack and FPU state, nothing else; NULL without memory
+struct task *
+task_alloc(void); // refs 1, kernel stack and FPU state, nothing else; NULL without memory
 struct process *process_alloc(void); // refs 1; NULL without memory
 // Puts a finished task into all lists: from here on others find it.
 void task_publish(struct task *t);
@@ -34,7 +35,8 @@ void pgrp_leave(struct process *p);
 struct sighand *sighand_create(void);
 void sighand_put(struct sighand *s);
 void sigqueue_init(struct sigqueue *q);
-// Tells p's parent of p's end, stop or continuation: SIGCHLD (or p->exit_signal) and its wait queue.
+// Tells p's parent of p's end, stop or continuation: SIGCHLD (or p->exit_signal) and its wait
+// queue.
 void notify_parent(struct process *p, int code, int status);
 // True if p's parent wants no zombie: SIGCHLD ignored or SA_NOCLDWAIT.
 bool parent_ignores_children(const struct process *p);

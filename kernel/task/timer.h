@@ -1,4 +1,5 @@
-// Kernel timers: a function called at a time, with the kernel lock held, from the timer interrupt; must not sleep.
+// Kernel timers: a function called at a time, with the kernel lock held, from the timer interrupt;
+// must not sleep.
 #pragma once
 #include "kernel/lib/list.h"
 #include "kernel/lib/types.h"
@@ -10,5 +11,6 @@ struct ktimer {
     bool armed;
 };
 
-void ktimer_set(struct ktimer *t, u64 deadline_ns, void (*fn)(struct ktimer *t)); // re-arms if armed
+void ktimer_set(struct ktimer *t, u64 deadline_ns,
+                void (*fn)(struct ktimer *t)); // re-arms if armed
 void ktimer_cancel(struct ktimer *t);

@@ -23,7 +23,8 @@ static inline void wait_queue_init(struct wait_queue *q)
 
 #define WAIT_FOREVER UINT64_MAX
 
-// Sleeps until woken, a signal comes (-ERESTARTSYS) or clock_ns() reaches deadline (-ETIMEDOUT). 0 when woken, perhaps for nothing: test again.
+// Sleeps until woken, a signal comes (-ERESTARTSYS) or clock_ns() reaches deadline (-ETIMEDOUT). 0
+// when woken, perhaps for nothing: test again.
 int wait_sleep(struct wait_queue *q, u64 deadline_ns);
 // As wait_sleep, but only SIGKILL interrupts it.
 int wait_sleep_killable(struct wait_queue *q, u64 deadline_ns);
