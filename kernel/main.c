@@ -83,6 +83,7 @@ static void start_x86(paddr_t multiboot)
     paging_init();
     if (cpu_has_apic())
         acpi_init();
+    irq_quiet();
     apic_init();
     percpu_data[0].apic_id = apic_present() ? apic_id() : 0;
     irq_init();

@@ -58,7 +58,7 @@ static void pic_set_mask(u16 mask)
     outb(PIC2 + PIC_DATA, (u8)(mask >> 8));
 }
 
-static void pic_init(void)
+void irq_quiet(void)
 {
     outb(PIC1, ICW1);
     outb(PIC2, ICW1);
@@ -68,12 +68,11 @@ static void pic_init(void)
     outb(PIC2 + PIC_DATA, CASCADE_LINE);
     outb(PIC1 + PIC_DATA, ICW4);
     outb(PIC2 + PIC_DATA, ICW4);
-    pic_set_mask(apic_present() ? 0xffff : pic_mask);
+    pic_set_mask(pic_mask);
 }
 
 void irq_init(void)
 {
-    pic_init();
     if (!apic_present())
         return;
     ioapic = mmio_map(madt.ioapic, PAGE_SIZE);

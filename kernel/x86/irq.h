@@ -3,7 +3,11 @@
 #pragma once
 #include "kernel/lib/types.h"
 
-// Sets the interrupt controllers up with all lines masked (boot CPU, after apic_init()).
+// Masks all lines of the 8259 pair, so that none is on its way to the CPU when the APIC takes over
+// from it: a request that the firmware left would arrive without a vector. Boot CPU, before
+// apic_init().
+void irq_quiet(void);
+// Finds the I/O APIC, all lines masked. Boot CPU, after apic_init().
 void irq_init(void);
 // Serves vectors from VEC_IRQ_BASE on (trap.c). Kernel lock held.
 void irq_dispatch(u64 vector);
