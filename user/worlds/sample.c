@@ -26,6 +26,13 @@ struct process {
     uint64_t cpu_us, memory, syscalls, vcpus, exits;
 };
 
+/* What sample.world[i] is as a container; counters whose controller is off are added up from its
+ * processes. */
+struct container {
+    char cgroup[NAME_SIZE * 3];
+    bool count_members, sum_memory;
+};
+
 /* The file's start as a string; false if it cannot be read. */
 static bool read_text(const char *path, char text[TEXT_SIZE])
 {
@@ -163,7 +170,7 @@ static struct world *add_world(struct sample *s)
     return s->count < MAX_WORLDS ? &s->world[s->count++] : NULL;
 }
 
-static void add_container(struct sample *s, const char *id, char cgroups[][NAME_SIZE * 3])
+static void add_container(struct sample *s, const char *id, struct container *containers)
 {
     char path[PATH_SIZE], text[TEXT_SIZE], status[32] = "", cgroup[NAME_SIZE * 3] = "";
 
@@ -175,23 +182,24 @@ static void add_container(struct sample *s, const char *id, char cgroups[][NAME_
     uint64_t members = read_number(path, "");
     if (!strcmp(status, "stopped") || members == 0)
         return;
-    unsigned index = s->count;
+    struct container *c = &containers[s->count];
     struct world *w = add_world(s);
     if (!w)
         return;
-    *w = (struct world){.kind = WORLD_CONTAINER,
-                        .members = members == UNKNOWN ? 0 : members,
-                        .cpu_us = UNKNOWN,
-                        .events = UNKNOWN};
+    *w = (struct world){
+        .kind = WORLD_CONTAINER, .members = or_zero(members), .cpu_us = UNKNOWN, .events = UNKNOWN};
     snprintf(w->name, sizeof(w->name), "%.*s", NAME_SIZE - 1, id);
     snprintf(path, sizeof(path), CGROUPS "%s/memory.current", cgroup);
     w->memory = read_number(path, "");
     snprintf(path, sizeof(path), CGROUPS "%s/cpu.stat", cgroup);
     w->cpu_us = read_number(path, "usage_usec ");
-    memcpy(cgroups[index], cgroup, sizeof(cgroup));
+    *c =
+        (struct container){.count_members = members == UNKNOWN, .sum_memory = w->memory == UNKNOWN};
+    memcpy(c->cgroup, cgroup, sizeof(cgroup));
+    w->memory = or_zero(w->memory);
 }
 
-static void add_containers(struct sample *s, char cgroups[][NAME_SIZE * 3])
+static void add_containers(struct sample *s, struct container *containers)
 {
     DIR *directory = opendir(CONTAINERS);
     const struct dirent *entry;
@@ -200,7 +208,7 @@ static void add_containers(struct sample *s, char cgroups[][NAME_SIZE * 3])
         return;
     while ((entry = readdir(directory)))
         if (entry->d_name[0] != '.')
-            add_container(s, entry->d_name, cgroups);
+            add_container(s, entry->d_name, containers);
     closedir(directory);
 }
 
@@ -211,21 +219,23 @@ static bool is_within(const char *path, const char *cgroup)
     return n > 1 && !strncmp(path, cgroup, n) && (!path[n] || path[n] == '/');
 }
 
-/* Adds a process to the container it is in; NULL if it is in none. */
-static struct world *join_container(struct sample *s, unsigned containers,
-                                    char cgroups[][NAME_SIZE * 3], const struct process *p)
+/* Adds a process to the container it is in; false if it is in none. */
+static bool join_container(struct sample *s, unsigned count, const struct container *containers,
+                           const struct process *p)
 {
-    for (unsigned i = 0; i < containers; i++) {
+    for (unsigned i = 0; i < count; i++) {
         struct world *w = &s->world[i];
-        if (!is_within(p->cgroup, cgroups[i]))
+        if (!is_within(p->cgroup, containers[i].cgroup))
             continue;
         if (!w->pid || p->pid < w->pid)
             w->pid = p->pid;
         if (p->syscalls != UNKNOWN)
             w->events = or_zero(w->events) + p->syscalls;
-        return w;
+        w->members += containers[i].count_members;
+        w->memory += containers[i].sum_memory ? p->memory : 0;
+        return true;
     }
-    return NULL;
+    return false;
 }
 
 static void add_process(struct sample *s, const struct process *p)
@@ -256,7 +266,7 @@ static int by_kind_and_pid(const void *a, const void *b)
 
 void sample_take(struct sample *s)
 {
-    static char cgroups[MAX_WORLDS][NAME_SIZE * 3];
+    static struct container containers[MAX_WORLDS];
     struct timespec now;
     const struct dirent *entry;
     DIR *directory = opendir("/proc");
@@ -264,13 +274,13 @@ void sample_take(struct sample *s)
     s->count = 0;
     clock_gettime(CLOCK_MONOTONIC, &now);
     s->time_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-    add_containers(s, cgroups);
-    unsigned containers = s->count;
+    add_containers(s, containers);
+    unsigned container_count = s->count;
     while (directory && (entry = readdir(directory))) {
         struct process p;
         if (!isdigit((unsigned char)entry->d_name[0]) || !read_process(atoi(entry->d_name), &p))
             continue;
-        if (!join_container(s, containers, cgroups, &p) || p.vcpus)
+        if (!join_container(s, container_count, containers, &p) || p.vcpus)
             add_process(s, &p);
     }
     if (directory)
