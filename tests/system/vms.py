@@ -8,7 +8,7 @@ INNER = "nest viv.log=ttyS1 2>/tmp/nest.log\n"
 def vivarium_boots_in_vivarium_up_to_its_shell(t):
     m = t.machine(mem=512, limit=240)
     m.expect(t.PROMPT)
-    t.contains(m.command("cat /proc/cmdline", t.PROMPT), "vivarium")
+    t.true("/lib/guests" not in m.command("cat /proc/cmdline", t.PROMPT), "the outer machine's command line")
     m.send(INNER)
     m.expect(t.PROMPT)
     t.contains(m.command("cat /proc/cmdline", t.PROMPT), "/lib/guests/vivarium viv.log=ttyS1")
