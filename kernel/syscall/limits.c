@@ -2,6 +2,7 @@
 
 #include <linux/prctl.h>
 #include <linux/resource.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include "container/ns/ns.h"
 #include "kernel/lib/err.h"
@@ -197,6 +198,43 @@ long sys_sched_getaffinity(int pid, size_t len, u64 *umask)
         return -EINVAL;
     u64 mask = t->affinity & (BIT(cpu_count()) - 1);
     return put_user(mask, umask) ? -EFAULT : (long)sizeof(mask);
+}
+
+// Of Linux's policies there are those without fixed priorities; they are one and the same here.
+static bool is_fair(int policy)
+{
+    return policy == SCHED_NORMAL || policy == SCHED_BATCH || policy == SCHED_IDLE;
+}
+
+long sys_sched_getscheduler(int pid)
+{
+    return pid && !task_find(pid) ? -ESRCH : SCHED_NORMAL;
+}
+
+long sys_sched_getparam(int pid, int *param)
+{
+    return pid && !task_find(pid) ? -ESRCH : put_user(0, param);
+}
+
+long sys_sched_setscheduler(int pid, int policy, const int *param)
+{
+    int priority;
+
+    if (pid && !task_find(pid))
+        return -ESRCH;
+    if (get_user(priority, param))
+        return -EFAULT;
+    return is_fair(policy) && !priority ? 0 : -EINVAL;
+}
+
+long sys_sched_get_priority_max(int policy)
+{
+    return is_fair(policy) ? 0 : -EINVAL;
+}
+
+long sys_sched_get_priority_min(int policy)
+{
+    return is_fair(policy) ? 0 : -EINVAL;
 }
 
 long sys_getcpu(u32 *cpu, u32 *node, void *cache)

@@ -218,6 +218,12 @@ long sys_getsid(int pid)
     return p ? pid_nr(p->pgrp->session->pid, current_pid_ns()) : -ESRCH;
 }
 
+// Only Linux's own personality, without any of its quirks; 0xffffffff asks which.
+long sys_personality(u32 persona)
+{
+    return persona == 0 || persona == UINT32_MAX ? 0 : -EINVAL;
+}
+
 // ---- threads ------------------------------------------------------------------------------------
 
 long sys_set_tid_address(int *tidptr)

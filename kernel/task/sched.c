@@ -9,7 +9,6 @@
 #include "kernel/task/sched.h"
 #include "container/cgroup/cgroup.h"
 #include "kernel/mm/aspace.h"
-#include "kernel/task/itimer.h"
 #include "kernel/task/sched_internal.h"
 #include "kernel/task/task.h"
 #include "kernel/x86/clock.h"
@@ -23,7 +22,6 @@
 #define SLEEPER_CREDIT_NS (3 * NSEC_PER_MSEC) // what a long sleep is worth at most
 #define MIN_DEADLINE_NS (10 * NSEC_PER_USEC)  // the timer is not set closer than this
 #define HANDOFF_NS (200 * NSEC_PER_USEC)      // how long a woken task waits for its waker to sleep
-#define WEIGHT_UNIT 1024
 
 static struct list queue = LIST_INIT(queue); // by vruntime
 static u32 queued;
@@ -31,83 +29,8 @@ static u64 min_vruntime; // never goes back
 static struct task *switched_from[MAX_CPUS];
 static u64 armed_ns[MAX_CPUS]; // when the CPU's timer fires, UINT64_MAX: never
 
-// ---- time ---------------------------------------------------------------------------------------
-
-// 1.25 times as much for each step of nice: sched(7).
-static u32 nice_weight(int nice)
-{
-    static u32 weights[40];
-
-    if (!weights[20]) {
-        u64 up = WEIGHT_UNIT << 10, down = WEIGHT_UNIT << 10;
-        for (int i = 0; i <= 20; i++, up += up / 4, down -= down / 5) {
-            weights[20 - i] = up >> 10;
-            if (i < 20)
-                weights[20 + i] = down >> 10;
-        }
-    }
-    return weights[nice + 20];
-}
-
-static u64 weighted(const struct task *t, u64 delta_ns)
-{
-    u64 weight = nice_weight(t->nice);
-
-    if (t->cgroup && t->cgroup != &cgroup_root)
-        weight = weight * cgroup_effective_weight(t->cgroup) / WEIGHT_UNIT;
-    return delta_ns * WEIGHT_UNIT / max(weight, 1UL);
-}
-
-// Charges `user` and `system` nanoseconds to t and its cgroup.
-static void charge(struct task *t, u64 now, u64 user, u64 system)
-{
-    t->utime_ns += user;
-    t->stime_ns += system;
-    t->vruntime += weighted(t, user + system);
-    u64 least = t->vruntime;
-    if (!list_empty(&queue))
-        least = min(least, list_first(&queue, struct task, rq_link)->vruntime);
-    min_vruntime = max(min_vruntime, least);
-    if (t->cgroup && user)
-        cgroup_charge_cpu(t->cgroup, now, user, true);
-    if (t->cgroup && system)
-        cgroup_charge_cpu(t->cgroup, now, system, false);
-    itimer_charge(t, user, system);
-}
-
-// Time since the last stamp: what the TSC marks at entry and exit say was the kernel's, the rest
-// the user's.
-void sched_account_now(void)
-{
-    struct percpu *cpu = this_cpu();
-    struct task *t = cpu->current;
-    u64 now = clock_ns(), tsc = rdtsc(), delta = now - t->last_stamp_ns;
-
-    t->last_stamp_ns = now;
-    if (t == cpu->idle) {
-        cpu->idle_ns += delta;
-        return;
-    }
-    if (cpu->entry_tsc) {
-        t->system_tsc += tsc - cpu->entry_tsc;
-        cpu->entry_tsc = tsc;
-    }
-    u64 system = t->kernel_thread ? delta : t->system_tsc * 1000000 / clock_tsc_khz();
-    t->system_tsc = 0;
-    system = min(system, delta);
-    charge(t, now, delta - system, system);
-}
-
-void account_time(bool user)
-{
-    struct task *t = current();
-    u64 now = clock_ns(), delta = now - t->last_stamp_ns;
-
-    t->last_stamp_ns = now;
-    t->system_tsc = 0;
-    this_cpu()->entry_tsc = rdtsc();
-    charge(t, now, user ? delta : 0, user ? 0 : delta);
-}
+// ---- the deadline clock
+// ---------------------------------------------------------------------------
 
 void sched_program_deadline(u64 ns)
 {
@@ -158,6 +81,15 @@ static void queue_insert(struct task *t)
     queued++;
 }
 
+void sched_advance(struct task *t, u64 vruntime)
+{
+    t->vruntime += vruntime;
+    u64 least = t->vruntime;
+    if (!list_empty(&queue))
+        least = min(least, list_first(&queue, struct task, rq_link)->vruntime);
+    min_vruntime = max(min_vruntime, least);
+}
+
 static void queue_remove(struct task *t)
 {
     list_remove(&t->rq_link);
@@ -194,7 +126,7 @@ static struct percpu *idle_cpu_for(const struct task *t)
 static u64 vruntime_ahead_of(const struct percpu *cpu, const struct task *t, u64 now)
 {
     struct task *running = cpu->current;
-    u64 reached = running->vruntime + weighted(running, now - running->last_stamp_ns);
+    u64 reached = running->vruntime + sched_weighted(running, now - running->last_stamp_ns);
 
     return reached > t->vruntime ? reached - t->vruntime : 0;
 }
@@ -313,6 +245,7 @@ void timer_tick(void)
     timer_run_expired(now);
     struct task *t = current();
     if (t != cpu->idle) {
+        account_check_limit(t);
         bool behind =
             !list_empty(&queue) && list_first(&queue, struct task, rq_link)->vruntime < t->vruntime;
         if (behind || !task_may_run(t, now))

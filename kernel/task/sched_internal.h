@@ -19,6 +19,13 @@ void sched_count_runnable(struct task *t, bool runnable);
 // The first thing that a new task does: finishes the switch that brought it here.
 void sched_finish_switch(void);
 
+// Moves t, which is not in the runqueue, on in virtual time.
+void sched_advance(struct task *t, u64 vruntime);
+
+// account.c
+u64 sched_weighted(const struct task *t, u64 delta_ns); // CPU time as virtual time of t
+void account_check_limit(struct task *t);               // RLIMIT_CPU: SIGXCPU, SIGKILL
+
 // park.c: tasks whose cgroup is throttled or frozen.
 void park_init(void);
 // True if t may run; else t, which is in no queue, is parked until it may.

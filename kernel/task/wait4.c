@@ -55,6 +55,17 @@ void children_rusage(struct process *p, struct rusage *ru)
     ru->ru_minflt = p->child_minflt;
 }
 
+// What a child has used, with its own reaped children: getrusage(2) calls it RUSAGE_BOTH.
+static void whole_rusage(struct process *p, struct rusage *ru)
+{
+    u64 user, system;
+
+    process_rusage(p, ru);
+    process_times(p, &user, &system);
+    set_times(ru, user + p->child_utime_ns, system + p->child_stime_ns);
+    ru->ru_minflt += p->child_minflt;
+}
+
 static bool eligible(const struct process *c, const struct wait_request *req)
 {
     struct pid_ns *ns = current_pid_ns();
@@ -75,7 +86,7 @@ static void fill(struct process *c, struct wait_result *res, int code, int statu
     res->uid = map_id_out(current()->cred->user_ns, false, c->leader->cred->uid);
     res->code = code;
     res->status = status;
-    process_rusage(c, &res->usage);
+    whole_rusage(c, &res->usage);
 }
 
 static void reap_child(struct process *me, struct process *c)
