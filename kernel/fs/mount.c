@@ -45,6 +45,23 @@ static long attach(struct mount *m, const struct path *place)
     return err;
 }
 
+// True if a new instance would show what the namespace's older ones are kept from showing: a mount
+// on them that cannot be taken away, or a write protection.
+static bool too_revealing(const struct fs_type *fs, u64 flags)
+{
+    struct mount *m, *child;
+
+    list_for_each (m, &current_mnt_ns()->mounts, link) {
+        bool whole = m->super->type == fs && m->root == m->super->root &&
+                     !(m->locked_flags & MS_RDONLY & ~flags);
+        list_for_each (child, &m->children, child_link)
+            whole = whole && !child->locked;
+        if (whole)
+            return false;
+    }
+    return true;
+}
+
 static long new_mount(const struct path *place, const char *source, const char *type, u64 flags,
                       const char *options)
 {
@@ -52,7 +69,7 @@ static long new_mount(const struct path *place, const char *source, const char *
 
     if (!fs)
         return -ENODEV;
-    if (!fs->userns_mount && !host_admin())
+    if (!host_admin() && (!fs->userns_mount || (fs->reveals && too_revealing(fs, flags))))
         return -EPERM;
     struct super *s = fs->mount(fs, source, flags, options);
     if (IS_ERR(s))

@@ -139,6 +139,7 @@ struct fs_type {
     const char *name;  // for mount(2) and /proc/filesystems
     bool nodev;        // needs no block device
     bool userns_mount; // may be mounted by the root of a user namespace
+    bool reveals; // … where an instance is already seen whole: mounts on it may hide parts
     // A new instance (or the only one) with a reference to its root; `source` and `options` as in
     // mount(2), never NULL. ERR_PTR; the log names bad options.
     struct super *(*mount)(const struct fs_type *type, const char *source, u32 flags,

@@ -306,8 +306,10 @@ static const struct proc_entry root_entry = {.name = "/",
 static struct super *proc_mount(const struct fs_type *type, const char *source, u32 flags,
                                 const char *options)
 {
+    // It shows the processes of this namespace: whoever mounts it must have power over them.
+    if (!ns_capable(current_pid_ns()->ns.owner, CAP_SYS_ADMIN))
+        return ERR_PTR(-EPERM);
     struct super *s = super_new(type);
-
     if (!s)
         return ERR_PTR(-ENOMEM);
     struct proc_node n = {.entry = &root_entry, .ns = current_pid_ns()};
@@ -329,6 +331,7 @@ static struct fs_type proc_type = {
     .name = "proc",
     .nodev = true,
     .userns_mount = true,
+    .reveals = true,
     .mount = proc_mount,
     .kill = proc_kill,
     .magic = PROC_SUPER_MAGIC,
