@@ -131,8 +131,11 @@ static void start_init(void *unused)
     static const char *const envp[] = {"HOME=/root", "PATH=/bin:/sbin:/test", "TERM=xterm", NULL};
 
     int err = exec_kernel(argv[0], argv, envp);
-    if (err)
-        panic("cannot run %s: error %d\n", argv[0], -err);
+    if (err) {
+        kprintf("cannot run %s (errno %d): the boot modules hold no such program that works\n",
+                argv[0], -err);
+        power_off(1);
+    }
 }
 
 void kernel_main(paddr_t multiboot)
