@@ -12,8 +12,5 @@
 // who wait.
 void klock_acquire(void);
 void klock_release(void);
-// Between a release and an acquire that follows at once: lets CPUs that wait go first, for a
-// moment.
-void klock_yield(void);
 // True if this CPU holds the lock.
 bool klock_held(void);

@@ -184,7 +184,6 @@ void irq_window(void)
 {
     klock_release();
     sti_cli();
-    klock_yield();
     klock_acquire();
 }
 
