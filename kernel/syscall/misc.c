@@ -9,7 +9,9 @@
 #include "kernel/mm/usercopy.h"
 #include "kernel/syscall/syscall.h"
 #include "kernel/task/cred.h"
+#include "kernel/task/pid.h"
 #include "kernel/task/sched.h"
+#include "kernel/task/signal.h"
 #include "kernel/x86/log.h"
 #include "kernel/x86/power.h"
 
@@ -33,15 +35,33 @@ long sys_getrandom(void *buf, size_t count, u32 flags)
     return done;
 }
 
+// In a pid namespace of its own a caller ends the namespace's init, whose parent sees why:
+// reboot(2).
+static long reboot_namespace(struct pid_ns *ns, u32 cmd)
+{
+    int sig = cmd == LINUX_REBOOT_CMD_RESTART ? SIGHUP : SIGINT;
+
+    if (cmd != LINUX_REBOOT_CMD_RESTART && cmd != LINUX_REBOOT_CMD_HALT &&
+        cmd != LINUX_REBOOT_CMD_POWER_OFF)
+        return -EINVAL;
+    if (ns->init)
+        signal_end_process(ns->init, sig);
+    return 0;
+}
+
 long sys_reboot(int magic1, int magic2, u32 cmd, void *arg)
 {
     bool known = magic2 == LINUX_REBOOT_MAGIC2 || magic2 == LINUX_REBOOT_MAGIC2A ||
                  magic2 == LINUX_REBOOT_MAGIC2B || magic2 == LINUX_REBOOT_MAGIC2C;
 
-    if (!capable(CAP_SYS_BOOT))
+    struct pid_ns *ns = current_pid_ns();
+
+    if (!ns_capable(ns->ns.owner, CAP_SYS_BOOT))
         return -EPERM;
     if ((u32)magic1 != LINUX_REBOOT_MAGIC1 || !known)
         return -EINVAL;
+    if (ns != &init_pid_ns)
+        return reboot_namespace(ns, cmd);
     switch (cmd) {
     case LINUX_REBOOT_CMD_POWER_OFF:
     case LINUX_REBOOT_CMD_HALT:

@@ -296,9 +296,11 @@ static long take_signal(u64 set, u64 deadline, siginfo_t *info)
     wait_queue_init(&nobody);
     // While it waits the signals of the set are let through, so that their senders wake it.
     while (!(sig = signal_dequeue(set, info)) && !err) {
+        t->awaited = blocked & set;
         signal_set_blocked(blocked & ~set);
         err = wait_sleep(&nobody, deadline);
         signal_set_blocked(blocked);
+        t->awaited = 0;
     }
     if (sig)
         return sig;

@@ -177,7 +177,7 @@ static bool dropped(const struct process *p, const struct task *t, int sig, cons
 {
     u64 handler = p->sighand->action[sig - 1].handler;
 
-    if ((t->blocked | (t->restore_saved_blocked ? t->saved_blocked : 0)) & SIG_BIT(sig))
+    if ((t->blocked | t->awaited) & SIG_BIT(sig))
         return false;
     if (is_ns_init(p) && handler == (u64)SIG_DFL &&
         !((SIGS_UNBLOCKABLE & SIG_BIT(sig)) && sent_from_above(p, info)))
@@ -227,7 +227,7 @@ static void job_control(struct process *p, int sig)
         notify_parent(p, CLD_CONTINUED, SIGCONT);
 }
 
-static void kill_process(struct process *p, int sig)
+void signal_end_process(struct process *p, int sig)
 {
     struct task *t;
 
@@ -256,7 +256,7 @@ static int send(struct process *p, struct task *t, int sig, const siginfo_t *inf
     if (dropped(p, first, sig, &copy))
         return 0;
     if (sig == SIGKILL) {
-        kill_process(p, sig);
+        signal_end_process(p, sig);
         return 0;
     }
     copy.si_signo = sig;
@@ -328,7 +328,7 @@ void signal_force(int sig, int code, u64 addr)
         t->blocked &= ~SIG_BIT(sig);
     }
     if (act->handler == (u64)SIG_DFL && is_ns_init(t->process)) {
-        kill_process(t->process, sig); // not even init survives a fault of its own
+        signal_end_process(t->process, sig); // not even init survives a fault of its own
         return;
     }
     sigqueue_flush(&t->pending, SIG_BIT(sig));

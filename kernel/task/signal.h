@@ -38,6 +38,8 @@ struct sighand {
 int signal_send_task(struct task *t, int sig, const siginfo_t *info);
 int signal_send_process(struct process *p, int sig, const siginfo_t *info);
 int signal_send_group(struct process_group *g, int sig, const siginfo_t *info);
+// Ends p with the wait status of sig, whatever it handles or blocks.
+void signal_end_process(struct process *p, int sig);
 // True if current may send sig to target: kill(2).
 bool signal_may_send(struct process *target, int sig);
 // A fault of the current task: delivered even if blocked or ignored (then it kills).

@@ -80,6 +80,7 @@ struct task {
 
     // Signals of this thread.
     u64 blocked, saved_blocked;
+    u64 awaited;                // rt_sigtimedwait takes these even if they are ignored
     bool restore_saved_blocked; // rt_sigsuspend, ppoll, pselect6
     struct sigqueue pending;
     bool signal_pending; // something deliverable may be there: recomputed by signal_recalc
