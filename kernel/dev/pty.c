@@ -4,6 +4,7 @@
 #include <linux/poll.h>
 
 #include "kernel/dev/tty.h"
+#include "kernel/fs/chrdev.h"
 #include "kernel/fs/poll.h"
 #include "kernel/fs/uio.h"
 #include "kernel/lib/err.h"
@@ -16,8 +17,9 @@
 #define PTY_BUFFER 4096
 
 struct pty {
-    struct tty tty; // the slave side
-    unsigned number;
+    struct tty tty;       // the slave side
+    struct super *devpts; // the instance that has its name, with a reference
+    unsigned number;      // there
     bool master_open, locked;
     bool slave_was_open;
     char output[PTY_BUFFER]; // written to the slave, not yet read from the master
@@ -46,15 +48,23 @@ static size_t pty_write(struct tty *tty, const char *text, size_t n)
     return done;
 }
 
+static struct pty *find(const struct super *devpts, unsigned number)
+{
+    for (unsigned i = 0; i < PTY_MAX; i++)
+        if (ptys[i] && ptys[i]->devpts == devpts && ptys[i]->number == number)
+            return ptys[i];
+    return NULL;
+}
+
 static void pty_free_if_unused(struct pty *p)
 {
-    char name[16];
-
     if (p->master_open || p->tty.opens)
         return;
-    snprintf(name, sizeof(name), "pts/%u", p->number);
-    devfs_remove(name);
-    ptys[p->number] = NULL;
+    devpts_remove(p->devpts, p->number);
+    for (unsigned i = 0; i < PTY_MAX; i++)
+        if (ptys[i] == p)
+            ptys[i] = NULL;
+    super_put(p->devpts);
     kfree(p);
 }
 
@@ -162,28 +172,30 @@ static const struct file_ops master_fops = {
 
 int ptmx_open(struct file *f)
 {
-    unsigned n = 0;
-    char name[16];
+    unsigned slot = 0, n = 0;
 
-    while (n < PTY_MAX && ptys[n])
-        n++;
-    if (n == PTY_MAX)
+    while (slot < PTY_MAX && ptys[slot])
+        slot++;
+    if (slot == PTY_MAX)
         return -ENOSPC;
     struct pty *p = kzalloc_charged(sizeof(*p));
     if (!p)
         return -ENOMEM;
+    p->devpts = devpts_of(f->inode);
+    while (find(p->devpts, n))
+        n++;
     tty_setup(&p->tty, &pty_driver, dev_make(PTS_MAJOR, n));
     p->tty.private = p;
     p->number = n;
     p->locked = p->master_open = true;
     wait_queue_init(&p->master_wait);
-    snprintf(name, sizeof(name), "pts/%u", n);
-    int err = devfs_node(name, S_IFCHR | 0620, p->tty.rdev);
+    int err = devpts_node(p->devpts, n, p->tty.rdev);
     if (err) {
+        super_put(p->devpts);
         kfree(p);
         return err;
     }
-    ptys[n] = p;
+    ptys[slot] = p;
     f->private = p;
     f->ops = &master_fops;
     f->kind |= FILE_STREAM;
@@ -192,8 +204,7 @@ int ptmx_open(struct file *f)
 
 static int slave_open(struct inode *inode, struct file *f)
 {
-    unsigned n = dev_minor(inode->rdev);
-    struct pty *p = n < PTY_MAX ? ptys[n] : NULL;
+    struct pty *p = find(inode->super, dev_minor(inode->rdev));
 
     if (!p || p->locked || !p->master_open)
         return -EIO;

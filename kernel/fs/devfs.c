@@ -1,15 +1,19 @@
 // Character devices, and the instances of tmpfs that show them: devtmpfs (one for all, as /dev) and
-// devpts (one for all, as /dev/pts).
+// devpts. The first mount namespace has one devpts; a mount in any other makes an instance of its
+// own, so that a container sees the terminals that it opened itself and no others.
 #include <linux/major.h>
 #include "kernel/fs/chrdev.h"
+#include "kernel/fs/mount.h"
 #include "kernel/fs/namei.h"
 #include "kernel/fs/tmpfs.h"
 #include "kernel/lib/err.h"
+#include "kernel/lib/printf.h"
 #include "kernel/lib/string.h"
 #include "kernel/x86/log.h"
 
 #define MAJORS 256
 #define DEVPTS_MAGIC 0x1cd1
+#define PTMX_MINOR 2
 
 static struct {
     const char *name;
@@ -17,6 +21,7 @@ static struct {
 } drivers[MAJORS];
 
 static struct super *devfs, *devpts;
+static struct fs_type devpts_type;
 
 int chrdev_register(u32 major, const char *name, const struct file_ops *ops)
 {
@@ -42,18 +47,9 @@ bool chrdev_next(u32 *major, const char **name)
     return false;
 }
 
-// The directory for a device's name, and the name in it.
-static struct dentry *place(const char **name)
-{
-    if (strncmp(*name, "pts/", 4) != 0)
-        return devfs->root;
-    *name += 4;
-    return devpts->root;
-}
-
 int devfs_node(const char *name, u32 mode, u64 rdev)
 {
-    struct dentry *dir = place(&name);
+    struct dentry *dir = devfs->root;
     const char *slash = strchr(name, '/');
 
     if (slash) {
@@ -71,9 +67,28 @@ int devfs_node(const char *name, u32 mode, u64 rdev)
     return vfs_create(dir, name, strlen(name), S_IFCHR | mode, rdev, NULL);
 }
 
-void devfs_remove(const char *name)
+struct super *devpts_of(const struct inode *ptmx)
 {
-    struct dentry *dir = place(&name);
+    struct super *s = ptmx->super && ptmx->super->type == &devpts_type ? ptmx->super : devpts;
+
+    s->refs++;
+    return s;
+}
+
+int devpts_node(struct super *s, unsigned number, u64 rdev)
+{
+    char name[16];
+
+    snprintf(name, sizeof(name), "%u", number);
+    return vfs_create(s->root, name, strlen(name), S_IFCHR | 0620, rdev, NULL);
+}
+
+void devpts_remove(struct super *s, unsigned number)
+{
+    char name[16];
+    struct dentry *dir = s->root;
+
+    snprintf(name, sizeof(name), "%u", number);
     struct dentry *d = dentry_lookup(dir, name, strlen(name), name_hash(name, strlen(name)));
 
     if (!d || IS_ERR(d))
@@ -86,10 +101,31 @@ void devfs_remove(const char *name)
 static struct super *the_only_one(const struct fs_type *type, const char *source, u32 flags,
                                   const char *options)
 {
-    struct super *s = type->magic == DEVPTS_MAGIC ? devpts : devfs;
+    devfs->refs++;
+    return devfs;
+}
 
-    s->refs++;
-    return s;
+static struct super *devpts_new(void)
+{
+    struct super *s = tmpfs_super(&devpts_type, 0755);
+
+    if (IS_ERR(s))
+        return s;
+    int err =
+        vfs_create(s->root, "ptmx", 4, S_IFCHR | 0666, dev_make(TTYAUX_MAJOR, PTMX_MINOR), NULL);
+    if (!err)
+        return s;
+    super_put(s);
+    return ERR_PTR(err);
+}
+
+static struct super *devpts_mount(const struct fs_type *type, const char *source, u32 flags,
+                                  const char *options)
+{
+    if (current_mnt_ns() != &init_mnt_ns)
+        return devpts_new();
+    devpts->refs++;
+    return devpts;
 }
 
 static struct fs_type devfs_type = {
@@ -104,7 +140,8 @@ static struct fs_type devpts_type = {
     .name = "devpts",
     .nodev = true,
     .userns_mount = true,
-    .mount = the_only_one,
+    .own_devices = true,
+    .mount = devpts_mount,
     .statfs = tmpfs_statfs,
     .magic = DEVPTS_MAGIC,
 };
@@ -121,7 +158,7 @@ static const struct {
 void devfs_init(void)
 {
     devfs = tmpfs_super(&devfs_type, 0755);
-    devpts = tmpfs_super(&devpts_type, 0755);
+    devpts = devpts_new();
     if (IS_ERR(devfs) || IS_ERR(devpts))
         panic("devfs: no memory");
     fs_register(&devfs_type);

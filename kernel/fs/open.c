@@ -73,7 +73,8 @@ static int may_open(const struct path *p, u32 flags)
     if (S_ISDIR(inode->mode) && ((may & MAY_WRITE) || (flags & O_CREAT)))
         return -EISDIR;
     bool device = S_ISCHR(inode->mode) || S_ISBLK(inode->mode);
-    if (device && ((p->mount->flags & MS_NODEV) || p->mount->super->user_ns != &init_user_ns))
+    if (device && ((p->mount->flags & MS_NODEV) || (p->mount->super->user_ns != &init_user_ns &&
+                                                    !p->mount->super->type->own_devices)))
         return -EACCES;
     int err = inode_permission(inode, may);
     if (err)

@@ -139,7 +139,8 @@ struct fs_type {
     const char *name;  // for mount(2) and /proc/filesystems
     bool nodev;        // needs no block device
     bool userns_mount; // may be mounted by the root of a user namespace
-    bool reveals; // … where an instance is already seen whole: mounts on it may hide parts
+    bool reveals;      // … where an instance is already seen whole: mounts on it may hide parts
+    bool own_devices;  // its device nodes are its own making: they open in any user namespace
     // A new instance (or the only one) with a reference to its root; `source` and `options` as in
     // mount(2), never NULL. ERR_PTR; the log names bad options.
     struct super *(*mount)(const struct fs_type *type, const char *source, u32 flags,
@@ -237,6 +238,5 @@ void vfs_init(void); // root tmpfs, file systems, cpio modules unpacked, devfs o
 
 // Character devices by major number. -EBUSY if taken. `name` is for /proc/devices.
 int chrdev_register(u32 major, const char *name, const struct file_ops *ops);
-// A character device node in devfs, and its removal. "pts/N" goes to devpts. Owner: current.
+// A character device node in devfs. Owner: current.
 int devfs_node(const char *name, u32 mode, u64 rdev);
-void devfs_remove(const char *name);

@@ -136,6 +136,14 @@ def a_terminal_is_given(t):
 
 
 @test()
+def terminals_of_a_container_are_its_own(t):
+    result = t.sh("exec 4<>/dev/ptmx; ls -1 /dev/pts; ctr run --rm busybox sh -c "
+                  "'ls -1 /dev/pts; exec 3<>/dev/ptmx; ls -1 /dev/pts'; ls -1 /dev/pts; exec 4<&-; ls -1 /dev/pts")
+    t.equal([line.strip() for line in lines(result)], ["0", "ptmx", "ptmx", "0", "ptmx", "0", "ptmx", "ptmx"],
+            "outside, inside, inside with a terminal, outside, outside without one")
+
+
+@test()
 def volumes_users_and_read_only_roots(t):
     result = t.sh("""echo outside > /tmp/f; chmod 777 /tmp
         ctr run --rm -v /tmp:/mnt:ro -u user busybox sh -c 'id -u; cat /mnt/f; echo x > /mnt/g'
