@@ -7,19 +7,7 @@
 #include "kernel/boot/boot_info.h"
 #include "kernel/mm/frame.h"
 #include "kernel/x86/log.h"
-
-static int failures;
-
-// Compares two integers and reports where they differ.
-#define expect(actual, expected)                                                                   \
-    do {                                                                                           \
-        long long a_ = (long long)(actual), e_ = (long long)(expected);                            \
-        if (a_ != e_) {                                                                            \
-            printf("%s:%d: %s: expected %lld, actual %lld\n", __FILE__, __LINE__, #actual, e_,     \
-                   a_);                                                                            \
-            failures++;                                                                            \
-        }                                                                                          \
-    } while (0)
+#include "tests/unit/expect.h"
 
 struct boot_info boot_info;
 

@@ -1,20 +1,8 @@
 // How the unit tests of user/lib/oci report.
 #pragma once
-#include <stdio.h>
 #include <string.h>
+#include "tests/unit/expect.h"
 #include "user/lib/oci/text.h"
-
-static int failures;
-
-#define expect(actual, expected)                                                                   \
-    do {                                                                                           \
-        long long a_ = (long long)(actual), e_ = (long long)(expected);                            \
-        if (a_ != e_) {                                                                            \
-            printf("%s:%d: %s: expected %lld, actual %lld\n", __FILE__, __LINE__, #actual, e_,     \
-                   a_);                                                                            \
-            failures++;                                                                            \
-        }                                                                                          \
-    } while (0)
 
 #define expect_text(actual, expected)                                                              \
     do {                                                                                           \

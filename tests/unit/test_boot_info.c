@@ -9,24 +9,13 @@
 #include "kernel/boot/multiboot.h"
 #include "kernel/x86/log.h"
 #include "kernel/x86/paging.h"
+#include "tests/unit/expect.h"
 
 #define KERNEL_END 0x300000
 #define INFO 0x9000
 #define MMAP 0xa000
 #define MODS 0xb000
 #define TEXT 0xc000
-
-static int failures;
-
-#define expect(actual, expected)                                                                   \
-    do {                                                                                           \
-        long long a_ = (long long)(actual), e_ = (long long)(expected);                            \
-        if (a_ != e_) {                                                                            \
-            printf("%s:%d: %s: expected %lld, actual %lld\n", __FILE__, __LINE__, #actual, e_,     \
-                   a_);                                                                            \
-            failures++;                                                                            \
-        }                                                                                          \
-    } while (0)
 
 static void *ram; // 16 MiB of make-believe RAM
 static struct multiboot_info *mb;

@@ -1,20 +1,9 @@
 // with: kernel/lib/cpio.c
 // newc archives: what is whole is read, what is not is named.
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tests/unit/expect.h"
 #include "kernel/lib/cpio.h"
-
-static int failures;
-
-#define expect(actual, wanted)                                                                     \
-    do {                                                                                           \
-        long a_ = (long)(actual), w_ = (long)(wanted);                                             \
-        if (a_ != w_) {                                                                            \
-            printf("%s: %s is %ld, not %ld\n", __func__, #actual, a_, w_);                         \
-            failures++;                                                                            \
-        }                                                                                          \
-    } while (0)
 
 static char archive[4096];
 static size_t used;

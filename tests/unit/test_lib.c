@@ -1,7 +1,7 @@
 // kernel/lib compared with the host's C library: strings, numbers, formatted print.
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
+#include "tests/unit/expect.h"
 
 // The kernel's functions under names of their own, beside the host's.
 #define memcpy lib_memcpy
@@ -37,18 +37,6 @@
 #undef strlcpy
 #undef vsnprintf
 #undef snprintf
-
-static int failures;
-
-#define expect(actual, expected)                                                                   \
-    do {                                                                                           \
-        long long a_ = (long long)(actual), e_ = (long long)(expected);                            \
-        if (a_ != e_) {                                                                            \
-            printf("%s:%d: %s: expected %lld, actual %lld\n", __FILE__, __LINE__, #actual, e_,     \
-                   a_);                                                                            \
-            failures++;                                                                            \
-        }                                                                                          \
-    } while (0)
 
 static int sign(int n)
 {
