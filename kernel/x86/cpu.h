@@ -146,7 +146,8 @@ static inline void user_access_end(void)
         asm volatile("clac" : : : "memory", "cc");
 }
 
-// Lets interrupts in that are pending now. STI holds them off for one instruction, and under TCG a PAUSE there does not end that.
+// Lets interrupts in that are pending now. STI holds them off for one instruction, and under TCG a
+// PAUSE there does not end that.
 static inline void sti_cli(void)
 {
     asm volatile("sti; nop; cli" : : : "memory");
