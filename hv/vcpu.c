@@ -17,6 +17,7 @@
 #include "kernel/x86/cpu.h"
 #include "kernel/x86/log.h"
 
+#define FXSAVE_AREA 512
 #define MAX_MSRS 256 // in one KVM_GET_MSRS, as KVM has it
 
 void vcpu_load(struct vcpu *v)
@@ -195,10 +196,12 @@ static long ioctl_get_fpu(struct vcpu *v, u64 arg)
 static long ioctl_set_fpu(struct vcpu *v, u64 arg)
 {
     struct kvm_fpu fpu;
-    u8 *x = v->fpu->bytes;
+    u8 *x = v->fpu->bytes,
+       old[FXSAVE_AREA + 1]; // what is written below, and XSTATE_BV's first byte
 
     if (copy_from_user(&fpu, (void __user *)arg, sizeof(fpu)))
         return -EFAULT;
+    memcpy(old, x, sizeof(old));
     memcpy(x, &fpu.fcw, 2);
     memcpy(x + 2, &fpu.fsw, 2);
     x[4] = fpu.ftwx;
@@ -209,7 +212,10 @@ static long ioctl_set_fpu(struct vcpu *v, u64 arg)
     memcpy(x + 32, fpu.fpr, sizeof(fpu.fpr));
     memcpy(x + 160, fpu.xmm, sizeof(fpu.xmm));
     x[512] |= 3; // XSTATE_BV: x87 and SSE are in use
-    return fpu_validate(v->fpu) ? 0 : -EINVAL;
+    if (fpu_validate(v->fpu))
+        return 0;
+    memcpy(x, old, sizeof(old));
+    return -EINVAL;
 }
 
 // KVM_GET_MSRS, KVM_SET_MSRS: how many were read or written before the first that is not there.
