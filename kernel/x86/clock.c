@@ -17,6 +17,7 @@
 #define PIT_IRQ 0
 #define CALIBRATION_TICKS (PIT_HZ / 400) // of the 8254: 2.5 ms
 #define SAMPLES 4
+#define TRIES 10
 #define HYPERVISOR_LEAF 0x40000000
 #define HYPERVISOR_TSC_LEAF 0x40000010 // EAX: TSC kHz, as several hypervisors have it
 #define CPUID1_ECX_HYPERVISOR BIT(31)
@@ -101,15 +102,26 @@ static void set_timer(u64 hz, u64 longest_count)
     timer_longest = longest_count * 1000 / (hz / 1000000 + 1);
 }
 
+// Two samples CALIBRATION_TICKS apart or more; false if the 8254 has counted to its end in between,
+// because a host took the CPU away for long.
+static bool take_samples(struct sample *start, struct sample *end)
+{
+    pit_start_count();
+    *start = take_sample();
+    while ((u16)(start->pit - pit_read_count()) < CALIBRATION_TICKS)
+        cpu_relax();
+    *end = take_sample();
+    return !pit_count_ended();
+}
+
 static void calibrate(void)
 {
+    struct sample start, end;
+
     if (apic_timer)
         apic_timer_start(UINT32_MAX);
-    pit_start_count();
-    struct sample start = take_sample();
-    while ((u16)(start.pit - pit_read_count()) < CALIBRATION_TICKS)
-        cpu_relax();
-    struct sample end = take_sample();
+    for (int i = 0; !take_samples(&start, &end) && i < TRIES; i++)
+        kprintf("clock: the measurement was interrupted, again\n");
     u64 pit_ticks = (u16)(start.pit - end.pit);
     tsc_khz = (end.tsc - start.tsc) * PIT_HZ / pit_ticks / 1000;
     if (apic_timer) {

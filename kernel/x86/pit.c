@@ -9,6 +9,7 @@
 #define PORT61 0x61
 #define PORT61_GATE2 1
 #define PORT61_SPEAKER 2
+#define PORT61_OUT2 0x20
 
 #define CH0_MODE0 0x30 // low then high byte, interrupt on terminal count
 #define CH2_MODE0 0xb0
@@ -27,6 +28,11 @@ u16 pit_read_count(void)
     outb(COMMAND, CH2_LATCH);
     u8 low = inb(CHANNEL2);
     return (u16)(inb(CHANNEL2) << 8 | low);
+}
+
+bool pit_count_ended(void)
+{
+    return inb(PORT61) & PORT61_OUT2;
 }
 
 void pit_one_shot(u16 count)

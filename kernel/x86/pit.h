@@ -7,7 +7,8 @@
 
 // Starts channel 2 (the speaker's, silent) counting down from 65535.
 void pit_start_count(void);
-// What is left of it.
+// What is left of it; after its end the count goes on from 65535.
 u16 pit_read_count(void);
+bool pit_count_ended(void);
 // Interrupt on IRQ 0 after `count` ticks (1..65535), once.
 void pit_one_shot(u16 count);
