@@ -257,3 +257,61 @@ def the_death_of_pid_1_ends_all(t):
     result = t.sh("ctr run --rm --name c busybox sh -c 'sleep 1000 & setsid sleep 1000 & (sleep 0.1 & ) ; sleep 0.5; "
                   "echo $(pidof sleep | wc -w); ps -o stat,comm | grep -c ^Z; exit 3'; echo $?; pidof sleep | wc -w")
     t.equal(lines(result), ["2", "0", "3", "0"], "sleepers before, zombies, status, sleepers after")
+
+
+@test()
+def a_writable_cgroup_mount_does_not_loosen_limits(t):
+    """The limits of a container's own cgroup are its maker's; below it, it may only divide."""
+    config = bundle_config("/bin/busybox", "sh", "-c", r"""
+        cd /cg; for f in pids.max memory.max cpu.max; do echo max > $f; done; cat pids.max
+        mkdir sub && echo $$ > sub/cgroup.procs && echo +pids > cgroup.subtree_control && echo 1000 > sub/pids.max && cat sub/pids.max
+        i=0; while [ $i -lt 20 ]; do sleep 1000 & i=$((i + 1)); done""",
+                           mounts=[{"destination": "/cg", "type": "cgroup", "source": "cgroup"}])
+    config["linux"]["namespaces"].append({"type": "cgroup"})
+    config["linux"]["resources"] = {"pids": {"limit": 10}, "memory": {"limit": 33554432}, "cpu": {"quota": 50000}}
+    place = bundle(t.directory() + "/b", config)
+    result = t.sh("ctr run --bundle /b c; cat /sys/fs/cgroup/ctr/c/pids.max; ctr delete c; ls /sys/fs/cgroup/ctr | grep -c ^c$",
+                  adds=[(place, "/b")])
+    t.equal(result.text.count("write error: Operation not permitted"), 3, "refusals")
+    t.contains(result.text, "can't fork: Resource temporarily unavailable")
+    t.equal([line for line in lines(result) if line.isdigit()], ["10", "1000", "10", "0"], "limits, and the cgroup gone")
+
+
+@test()
+def orphans_are_reaped_and_kill_stays_inside(t):
+    result = t.sh("sleep 1000 & ctr run --rm busybox sh -c 'trap : TERM; (sleep 0.2 & sleep 0.1 & ); sleep 1; kill -TERM -1; "
+                  "ps -o stat,comm | grep -c Z; ls -d /proc/[0-9]* | wc -l'; pidof sleep | wc -w")
+    t.equal(lines(result)[-3:], ["0", "3", "1"], "zombies inside, processes inside (sh, ls, wc), sleeper outside")
+
+
+@test()
+def a_chroot_inside_does_not_lead_out(t):
+    """The break-out of chroot(2): a descriptor of the outside kept over a second chroot, then up by "..". """
+    result = t.sh("echo outside > /mark; ctr run --rm busybox sh -c 'mkdir /in; exec 5</; chroot /in /bin/sh; "
+                  "cd /../../..; ls -d bin; cat mark /../mark /proc/self/fd/5/../mark /proc/1/root/mark /proc/1/cwd/../../mark'")
+    t.equal(result.text.count("No such file or directory") - result.text.count("chroot: can't execute"), 5, "refusals")
+    t.true("outside" not in result.text, "nothing of the outside")
+
+
+@test()
+def exhausted_tables_are_the_container_s_own_trouble(t):
+    """Descriptors and names run out inside, with an error, and all is free again after delete."""
+    result = t.sh(r"""free() { awk '/^MemFree/ { print $2 }' /proc/meminfo; }
+        ctr run --rm busybox true; before=$(free)
+        ctr run --rm --memory 24m busybox sh -c 'i=0; while [ $i -lt 500 ]; do : > /tmp/f$i; i=$((i + 1)); done; echo files'
+        ctr run --rm --memory 24m busybox sh -c 'ulimit -n 20; i=3; while [ $i -lt 30 ]; do eval "exec $i</etc/issue"; i=$((i + 1)); done; echo no'
+        ctr run --rm --memory 16m busybox sh -c 'i=0; while [ $i -lt 100 ]; do mkdir -p /d/$i/a/b/c/d/e/f/g/h; i=$((i + 1)); done; echo dirs'
+        echo more > /f && cat /f; after=$(free); echo $((before - after))""")
+    t.contains(result.text, "files\n")
+    t.contains(result.text, "Too many open files")
+    t.contains(result.text, "dirs\nmore\n")
+    t.between(int(lines(result)[-1]), -4096, 1024, "KiB that are not free again")
+
+
+@test()
+def names_in_memory_are_charged(t):
+    result = t.sh(r"""ctr run --name c --memory 4m busybox sh -c 'i=0; while :; do : > /tmp/file-$i; i=$((i + 1)); done' 2>/dev/null; echo $?
+        cat /sys/fs/cgroup/ctr/c/memory.peak; ctr delete c; echo outside lives""", limit=300)
+    t.true(lines(result)[0] != "0", "the program not to end by itself")
+    t.between(int(lines(result)[1]), 3 << 20, 4 << 20, "peak")
+    t.equal(lines(result)[2], "outside lives", "the end")
