@@ -190,3 +190,23 @@ def a_bundle_as_umoci_writes_it_runs(t):
     place = bundle(t.directory() + "/bundle", config)
     result = t.sh("ctr run --bundle /bundle u; echo $?", adds=[(place, "/bundle")])
     t.equal([lines(result)[0], lines(result)[1], lines(result)[-1]], ["0", "1", "0"], "user, /dev/null, status")
+
+
+@test(backends=BOTH)
+def an_interactive_shell_has_job_control(t):
+    m = t.machine()
+    m.expect(t.PROMPT)
+    m.send("ctr run -it --rm --name c busybox\n")
+    m.expect(r"~ # ")
+    m.send("sh -c 'echo rea''dy; exec sleep 1000'\n")
+    m.expect("ready")
+    m.send("\x03")
+    m.expect(r"~ # ")
+    m.send("echo status $?; tty; sleep 1000 &\n")
+    m.expect(r"status 130")
+    m.expect(r"/dev/")
+    m.expect(r"~ # ")
+    m.send("jobs; exit 9\n")
+    m.expect(r"\[1\]\+ +Running +sleep 1000")
+    m.expect(t.PROMPT)
+    t.equal(m.command("echo $?; ctr ps | wc -l", t.PROMPT), "9\n1\n", "status, and nothing left")
