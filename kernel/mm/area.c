@@ -10,7 +10,6 @@
 #include "kernel/mm/slab.h"
 #include "kernel/mm/vmobject.h"
 
-#define MAP_LOWEST 0x10000UL // nothing is mapped below: a null pointer with an offset faults
 #define STACK_GUARD 0x100000UL
 
 const struct area_file_ops *area_file_ops;
@@ -103,11 +102,6 @@ struct area *aspace_find(struct aspace *as, vaddr_t va)
     return a && a->start <= va ? a : NULL;
 }
 
-static bool counts_as_writable(const struct area *a)
-{
-    return a->object && a->flags & MAP_SHARED && a->prot & PROT_WRITE;
-}
-
 struct area *area_create(vaddr_t start, vaddr_t end, const struct area *like)
 {
     struct area *a = kmalloc_charged(sizeof(*a));
@@ -145,14 +139,10 @@ void area_insert(struct aspace *as, struct area *a)
     as->generation++;
     if (a->object)
         list_push(&a->object->areas, &a->object_link);
-    if (counts_as_writable(a))
-        a->object->writable_maps++;
 }
 
 void area_remove(struct area *a)
 {
-    if (counts_as_writable(a))
-        a->object->writable_maps--;
     list_remove(&a->object_link);
     list_remove(&a->link);
     tree_remove(&a->aspace->area_tree, a);
@@ -210,16 +200,6 @@ void area_merge_range(struct aspace *as, vaddr_t start, vaddr_t end)
         if (a->end == was)
             a = area_next(a);
     }
-}
-
-void area_set_prot(struct area *a, u32 prot)
-{
-    if (counts_as_writable(a))
-        a->object->writable_maps--;
-    a->prot = prot;
-    if (counts_as_writable(a))
-        a->object->writable_maps++;
-    a->aspace->generation++;
 }
 
 // The lowest address that `next` keeps free below itself: a stack needs room to see its end.

@@ -3,7 +3,8 @@
 #pragma once
 #include "kernel/mm/aspace.h"
 
-#define AREA_MAX 65530 // areas in one address space, as Linux's vm.max_map_count
+#define AREA_MAX 65530       // areas in one address space, as Linux's vm.max_map_count
+#define MAP_LOWEST 0x10000UL // nothing is mapped below: a null pointer with an offset faults
 
 // The first area that ends after va, or NULL.
 struct area *area_after(struct aspace *as, vaddr_t va);
@@ -25,8 +26,6 @@ int area_split(struct aspace *as, vaddr_t va);
 struct area *area_merge_next(struct area *a);
 // Joins neighbours in and around [start, end) where they can be.
 void area_merge_range(struct aspace *as, vaddr_t start, vaddr_t end);
-// Changes the rights; the object's count of writable mappings follows.
-void area_set_prot(struct area *a, u32 prot);
 
 // Finds `len` free bytes below as->mmap_base, the highest there are; above it if there are none.
 // 0 if there is no room.

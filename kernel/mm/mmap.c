@@ -12,7 +12,6 @@
 #include "kernel/mm/zap.h"
 #include "kernel/x86/trap.h"
 
-#define MAP_LOWEST 0x10000UL
 #define RELAX_BYTES 0x100000UL // made present between chances for others
 #define KEPT_FLAGS (MAP_SHARED | MAP_PRIVATE | MAP_GROWSDOWN | AREA_DENY_WRITE)
 
@@ -178,7 +177,8 @@ static int protect_area(struct aspace *as, struct area *a, u32 prot)
         return 0;
     aspace_invalidate(as, a->start, a->end);
     protect_entries(as, a->start, a->end, prot);
-    area_set_prot(a, prot);
+    a->prot = prot;
+    as->generation++;
     return 0;
 }
 

@@ -1,3 +1,5 @@
+// A radix tree of pages: each level of nodes takes six bits of the index, the lowest ones last.
+// The tree grows at its root when an index asks for more levels, and never shrinks but to nothing.
 #include "kernel/mm/pagemap.h"
 #include "kernel/lib/err.h"
 #include "kernel/mm/slab.h"

@@ -12,7 +12,6 @@ void vmobject_init(struct vmobject *obj, const struct vmobject_ops *ops, u64 pag
 {
     obj->ops = ops;
     obj->refs = 1;
-    obj->writable_maps = 0;
     obj->pages = pages;
     list_init(&obj->areas);
 }
@@ -29,7 +28,6 @@ void vmobject_put(struct vmobject *obj)
 struct anon_object {
     struct vmobject obj;
     struct pagemap map; // each page in it has a reference
-    u64 resident;
 };
 
 static struct anon_object *to_anon(struct vmobject *obj)
@@ -60,7 +58,6 @@ static struct page *anon_get_page(struct vmobject *obj, u64 index, bool write, s
         page_put(p);
         return ERR_PTR(-ENOMEM);
     }
-    anon->resident++;
     // Whoever has read the hole maps the zero page there: let them fault again.
     aspace_unmap_object_page(obj, index, zero_page());
     return page_get(p);
@@ -90,29 +87,11 @@ struct vmobject *anon_object_create(u64 pages)
 
 int anon_object_resize(struct vmobject *obj, u64 pages)
 {
-    struct anon_object *anon = to_anon(obj);
     assert(obj->ops == &anon_ops);
     if (pages < obj->pages)
-        anon->resident -= pagemap_truncate(&anon->map, pages, page_put);
+        pagemap_truncate(&to_anon(obj)->map, pages, page_put);
     obj->pages = pages;
     return 0;
-}
-
-void anon_object_punch(struct vmobject *obj, u64 index)
-{
-    assert(obj->ops == &anon_ops);
-    struct page *p = pagemap_take(&to_anon(obj)->map, index);
-    if (!p)
-        return;
-    to_anon(obj)->resident--;
-    aspace_unmap_object_page(obj, index, p);
-    page_put(p);
-}
-
-u64 anon_object_resident(struct vmobject *obj)
-{
-    assert(obj->ops == &anon_ops);
-    return to_anon(obj)->resident;
 }
 
 // ---- frames that somebody else keeps ------------------------------------------------------------

@@ -22,8 +22,6 @@ struct vmobject_ops {
 struct vmobject {
     const struct vmobject_ops *ops;
     u32 refs;
-    u32 writable_maps; // shared writable mappings now: exec of it gives ETXTBSY as a policy of the
-                       // file
     u64 pages;         // size in pages; get_page past it fails
     struct list areas; // of struct area that map it (object_link)
 };
@@ -44,9 +42,6 @@ struct vmobject *anon_object_create(u64 pages);
 // Sets the size; pages past a smaller size are dropped, and unmapped wherever they are mapped is
 // the caller's duty.
 int anon_object_resize(struct vmobject *obj, u64 pages);
-// Frees the page at index, so that it reads as zeros again.
-void anon_object_punch(struct vmobject *obj, u64 index);
-u64 anon_object_resident(struct vmobject *obj); // pages it holds
 // An object over frames that its owner keeps (kvm_run, a device); the owner calls vmobject_put when
 // it is done.
 struct vmobject *pages_object_create(struct page **pages, u64 count);

@@ -263,10 +263,16 @@ static void release_robust_lock(u32 __user *uaddr)
 {
     u32 value, tid = pid_nr(current()->pid, current_pid_ns());
 
-    if (((u64)uaddr & 3) || get_user(value, uaddr) || (value & FUTEX_TID_MASK) != tid)
+    if (((u64)uaddr & 3) || get_user(value, uaddr))
         return;
-    u32 marked = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
-    if (!put_user(marked, uaddr) && (value & FUTEX_WAITERS))
+    for (u32 seen = ~value; seen != value;) { // a waiter on another CPU may set its bit meanwhile
+        if ((value & FUTEX_TID_MASK) != tid)
+            return;
+        seen = value;
+        if (cmpxchg_user(uaddr, &value, (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED))
+            return;
+    }
+    if (value & FUTEX_WAITERS)
         futex_wake(uaddr, 1);
 }
 
