@@ -140,14 +140,14 @@ void cpuid_emulate(struct vcpu *v)
 {
     u32 function = v->reg[RAX], index = v->reg[RCX];
     const struct kvm_cpuid_entry2 *e = cpuid_find(v, function, index), none = {0};
-    struct kvm_sregs s = {0};
+    struct hv_mode mode;
 
     if (!e)
         e = &none;
     u32 ebx = e->ebx, ecx = e->ecx;
     if (function == 1) {
-        hv_ops->get_sregs(v, &s);
-        if (s.cr4 & CR4_OSXSAVE)
+        hv_ops->get_mode(v, &mode);
+        if (mode.cr4 & CR4_OSXSAVE)
             ecx |= ECX1_OSXSAVE;
         ebx = (ebx & 0x00ffffff) | v->id << 24;
     }

@@ -18,27 +18,43 @@ void inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
                                    .error = error};
 }
 
-unsigned code_mode(const struct kvm_sregs *s)
+// #PF with CR2 (SDM 3A, 4.7).
+void inject_page_fault(struct vcpu *v, u64 gva, u32 error)
 {
-    if (s->cs.l && (s->efer & EFER_LMA))
-        return 64;
-    return s->cs.db ? 32 : 16;
+    struct kvm_sregs s = {0};
+
+    hv_ops->get_sregs(v, &s);
+    s.cr2 = gva;
+    hv_ops->set_sregs(v, &s);
+    inject_exception(v, VEC_PF, true, error);
+}
+
+u64 segment_base(struct vcpu *v, u8 segment)
+{
+    struct kvm_sregs s = {0};
+    struct hv_mode mode;
+
+    hv_ops->get_mode(v, &mode);
+    if (mode.code_bits == 64 && segment < SEGMENT_FS)
+        return 0;
+    hv_ops->get_sregs(v, &s);
+    const struct kvm_segment *const by_encoding[] = {&s.es, &s.cs, &s.ss, &s.ds, &s.fs, &s.gs};
+    return by_encoding[segment]->base;
 }
 
 int fetch_instruction(struct vcpu *v, struct decoded *d)
 {
     u8 bytes[INSN_MAX];
-    struct kvm_sregs s = {0};
+    struct hv_mode mode;
 
-    hv_ops->get_sregs(v, &s);
-    unsigned mode = code_mode(&s);
-    u64 gva = mode == 64 ? v->rip : (u32)(s.cs.base + v->rip);
+    hv_ops->get_mode(v, &mode);
+    u64 gva = mode.code_bits == 64 ? v->rip : (u32)(mode.cs_base + v->rip);
     unsigned n = min((u64)INSN_MAX, PAGE_SIZE - (gva & ~PAGE_MASK));
     if (gva_read(v, gva, bytes, n, true))
         return -EFAULT;
     if (n < INSN_MAX && gva_read(v, gva + n, bytes + n, INSN_MAX - n, true) == 0)
         n = INSN_MAX;
-    return decode(bytes, n, mode, d) ? 0 : -EINVAL;
+    return decode(bytes, n, mode.code_bits, d) ? 0 : -EINVAL;
 }
 
 // Where the CPU does not give the length: prefixes as decoded, and the opcode's own bytes, which
@@ -103,12 +119,12 @@ static int exit_rdmsr(struct vcpu *v)
 // LMA is the CPU's.
 static bool efer_write_allowed(struct vcpu *v, u64 *value)
 {
-    struct kvm_sregs s = {0};
+    struct hv_mode mode;
 
-    hv_ops->get_sregs(v, &s);
-    if ((s.cr0 & CR0_PG) && ((s.efer ^ *value) & EFER_LME))
+    hv_ops->get_mode(v, &mode);
+    if ((mode.cr0 & CR0_PG) && ((mode.efer ^ *value) & EFER_LME))
         return false;
-    *value = (*value & ~EFER_LMA) | (s.efer & EFER_LMA);
+    *value = (*value & ~EFER_LMA) | (mode.efer & EFER_LMA);
     return true;
 }
 

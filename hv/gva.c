@@ -82,25 +82,25 @@ static int walk64(const struct walk *w, u64 *gpa, u32 *error)
 
 int gva_translate(struct vcpu *v, u64 gva, bool write, bool fetch, u64 *gpa, u32 *error)
 {
-    struct kvm_sregs s = {0};
+    struct hv_mode m;
 
-    hv_ops->get_sregs(v, &s);
-    if (!(s.cr0 & CR0_PG)) {
+    hv_ops->get_mode(v, &m);
+    if (!(m.cr0 & CR0_PG)) {
         *gpa = gva & 0xffffffff;
         return 0;
     }
     struct walk w = {
         .v = v,
         .gva = gva,
-        .cr3 = s.cr3,
-        .cr4 = s.cr4,
-        .efer = s.efer,
+        .cr3 = m.cr3,
+        .cr4 = m.cr4,
+        .efer = m.efer,
         .write = write,
         .fetch = fetch,
-        .user = s.ss.dpl == 3,
-        .write_protect = (s.cr0 & CR0_WP) != 0,
+        .user = m.cpl == 3,
+        .write_protect = (m.cr0 & CR0_WP) != 0,
     };
-    return s.cr4 & CR4_PAE ? walk64(&w, gpa, error) : walk32(&w, gpa, error);
+    return m.cr4 & CR4_PAE ? walk64(&w, gpa, error) : walk32(&w, gpa, error);
 }
 
 static int access(struct vcpu *v, u64 gva, char *buf, size_t n, bool write, bool fetch)

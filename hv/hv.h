@@ -90,6 +90,13 @@ struct hv_event {
 #define EVENT_PRIV_SOFT 5
 #define EVENT_SOFT_EXCEPTION 6
 
+// How the guest translates addresses and reads instructions now.
+struct hv_mode {
+    u64 cr0, cr3, cr4, efer, cs_base;
+    u8 cpl;
+    u8 code_bits; // 16, 32 or 64
+};
+
 struct memslot {
     bool used;
     u32 flags; // KVM_MEM_*
@@ -102,6 +109,7 @@ struct vm {
     struct aspace *aspace; // the VMM's; no reference; NULL once it is gone
     struct aspace_watcher watcher;
     struct memslot slot[HV_MAX_SLOTS];
+    u32 last_slot;         // where slot_find found something last
     paddr_t nested_root;   // nested page table / EPT
     struct cgroup *cgroup; // pays for the nested tables
     struct vcpu *vcpu[HV_MAX_VCPUS];
@@ -164,9 +172,8 @@ struct hv_ops {
     const char *(*probe)(void);
     // Turns virtualization on for this CPU, for good, if it is not on. 0 or -errno.
     int (*cpu_enable)(void);
-    int (*vcpu_create)(struct vcpu *v);
+    int (*vcpu_create)(struct vcpu *v); // in the architectural state after INIT
     void (*vcpu_destroy)(struct vcpu *v);
-    void (*vcpu_reset)(struct vcpu *v); // the architectural state after INIT
     // Binds the vCPU's hardware block to this CPU / makes its state readable from any CPU again.
     void (*vcpu_load)(struct vcpu *v);
     void (*vcpu_put)(struct vcpu *v);
@@ -176,6 +183,8 @@ struct hv_ops {
     // Reads the exit into v->exit (kernel lock held again) and saves an event whose delivery was
     // cut short in v->pending.
     void (*decode_exit)(struct vcpu *v);
+    void (*get_mode)(struct vcpu *v,
+                     struct hv_mode *m); // the part of the state that most exits need
     void (*get_sregs)(struct vcpu *v, struct kvm_sregs *s);
     int (*set_sregs)(struct vcpu *v, const struct kvm_sregs *s);
     // MSRs that live in the hardware block: 0, or -ENOENT for others.

@@ -52,16 +52,6 @@ static void string_progress(struct vcpu *v, enum gpr index, u32 items)
         hv_ops->advance(v, instruction_length(v));
 }
 
-static u64 segment_base(const struct kvm_sregs *s, u8 segment)
-{
-    const struct kvm_segment *const by_encoding[] = {&s->es, &s->cs, &s->ss,
-                                                     &s->ds, &s->fs, &s->gs};
-
-    if (code_mode(s) == 64 && segment < 4)
-        return 0;
-    return by_encoding[segment]->base;
-}
-
 // Completes what the CPU did not say about INS and OUTS: segment, and the length where it is
 // missing.
 static int decode_string(struct vcpu *v)
@@ -70,14 +60,14 @@ static int decode_string(struct vcpu *v)
     struct decoded d;
 
     if (x->io.in)
-        x->io.segment = 0; // ES, always
+        x->io.segment = SEGMENT_ES; // always
     if (x->io.segment != 0xff && x->length && x->io.address_size)
         return 0;
     int err = fetch_instruction(v, &d);
     if (err)
         return err;
     if (x->io.segment == 0xff)
-        x->io.segment = d.segment == 0xff ? 3 : d.segment;
+        x->io.segment = d.segment == 0xff ? SEGMENT_DS : d.segment;
     if (!x->io.address_size)
         x->io.address_size = d.address_size; // QEMU's SVM does not say it
     x->length = d.prefixes + 1;
@@ -86,7 +76,6 @@ static int decode_string(struct vcpu *v)
 
 static int exit_string(struct vcpu *v)
 {
-    struct kvm_sregs s = {0};
     struct hv_exit *x = &v->exit;
 
     if (decode_string(v))
@@ -96,16 +85,11 @@ static int exit_string(struct vcpu *v)
         hv_ops->advance(v, instruction_length(v));
         return RESUME;
     }
-    hv_ops->get_sregs(v, &s);
     enum gpr index = x->io.in ? RDI : RSI;
-    u64 gva = segment_base(&s, x->io.segment) + (v->reg[index] & mask), gpa;
+    u64 gva = segment_base(v, x->io.segment) + (v->reg[index] & mask), gpa;
     u32 error;
     if (gva_translate(v, gva, x->io.in, false, &gpa, &error)) {
-        struct hv_exit saved = *x;
-        inject_exception(v, VEC_PF, true, error);
-        v->exit = saved;
-        s.cr2 = gva;
-        hv_ops->set_sregs(v, &s);
+        inject_page_fault(v, gva, error);
         return RESUME;
     }
     if (!x->io.in) {

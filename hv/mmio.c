@@ -89,13 +89,9 @@ static int store(struct vcpu *v, const struct decoded *d)
 // Guest-virtual addresses of the two operands of MOVS.
 static u64 movs_address(struct vcpu *v, const struct decoded *d, bool source)
 {
-    struct kvm_sregs s = {0};
+    u8 segment = !source ? SEGMENT_ES : d->segment == 0xff ? SEGMENT_DS : d->segment;
 
-    hv_ops->get_sregs(v, &s);
-    const struct kvm_segment *const by_encoding[] = {&s.es, &s.cs, &s.ss, &s.ds, &s.fs, &s.gs};
-    u8 segment = !source ? 0 : d->segment == 0xff ? 3 : d->segment;
-    u64 base = d->mode == 64 && segment < 4 ? 0 : by_encoding[segment]->base;
-    return base + (v->reg[source ? RSI : RDI] & size_mask(d->address_size));
+    return segment_base(v, segment) + (v->reg[source ? RSI : RDI] & size_mask(d->address_size));
 }
 
 // MOVS to a device reads guest memory now; MOVS from one is a load that complete_mmio finishes.

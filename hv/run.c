@@ -3,6 +3,7 @@
 #include "hv/hv.h"
 
 #include "kernel/lib/err.h"
+#include "kernel/task/account.h"
 #include "kernel/task/sched.h"
 #include "kernel/task/signal.h"
 #include "kernel/task/task.h"
@@ -56,7 +57,7 @@ static void enter_guest(struct vcpu *v)
         v->flush_wanted = false;
         hv_ops->flush(v);
     }
-    account_time(false);
+    account_kernel_exit();
     v->in_guest = true;
     klock_release();
     switch_xcr0(v, true);
@@ -65,7 +66,7 @@ static void enter_guest(struct vcpu *v)
     v->in_guest = false;
     sti_cli();
     klock_acquire();
-    account_time(true);
+    account_kernel_entry();
     v->exits++;
     hv_ops->decode_exit(v);
 }

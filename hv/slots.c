@@ -10,10 +10,16 @@
 
 struct memslot *slot_find(struct vm *vm, u64 gpa)
 {
-    for (int i = 0; i < HV_MAX_SLOTS; i++) {
-        struct memslot *s = &vm->slot[i];
-        if (s->used && gpa - s->gpa < s->size)
+    struct memslot *s = &vm->slot[vm->last_slot];
+
+    if (gpa - s->gpa < s->size) // an unused slot has size 0
+        return s;
+    for (u32 i = 0; i < HV_MAX_SLOTS; i++) {
+        s = &vm->slot[i];
+        if (gpa - s->gpa < s->size) {
+            vm->last_slot = i;
             return s;
+        }
     }
     return NULL;
 }

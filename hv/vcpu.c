@@ -392,10 +392,7 @@ static int vcpu_setup(struct vcpu *v)
     v->apic_base = 0xfee00000 | BIT(11) | (v->id == 0 ? BIT(8) : 0);
     v->pat = 0x0007040600070406;
     v->tsc_offset = -v->vm->tsc_base;
-    err = hv_ops->vcpu_create(v);
-    if (!err)
-        hv_ops->vcpu_reset(v);
-    return err;
+    return hv_ops->vcpu_create(v);
 }
 
 int vcpu_create(struct vm *vm, u32 id)

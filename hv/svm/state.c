@@ -39,6 +39,24 @@ static void set_segment(struct vmcb_segment *to, const struct kvm_segment *from)
                      (from->g & 1) << 11;
 }
 
+void svm_get_mode(struct vcpu *v, struct hv_mode *m)
+{
+    const struct vmcb *b = svm_of(v)->vmcb;
+    bool long_mode = (b->efer & EFER_LMA) && (b->cs.attributes & ATTRIBUTE_L);
+
+    *m = (struct hv_mode){
+        .cr0 = b->cr0,
+        .cr3 = b->cr3,
+        .cr4 = b->cr4,
+        .efer = b->efer & ~EFER_SVME,
+        .cs_base = b->cs.base,
+        .cpl = b->cpl,
+        .code_bits = long_mode                         ? 64
+                     : b->cs.attributes & ATTRIBUTE_DB ? 32
+                                                       : 16,
+    };
+}
+
 void svm_get_sregs(struct vcpu *v, struct kvm_sregs *s)
 {
     const struct vmcb *b = svm_of(v)->vmcb;

@@ -108,6 +108,7 @@ static int svm_vcpu_create(struct vcpu *v)
     b->virtual_interrupt = V_INTR_MASKING;
     b->nested_control = NP_ENABLE;
     b->nested_cr3 = v->vm->nested_root;
+    svm_vcpu_reset(v);
     return 0;
 }
 
@@ -209,7 +210,7 @@ static void svm_advance(struct vcpu *v, unsigned length)
     struct vmcb *b = svm_of(v)->vmcb;
 
     v->rip += length;
-    if (!(b->efer & EFER_LMA) || !(b->cs.attributes & BIT(9)))
+    if (!(b->efer & EFER_LMA) || !(b->cs.attributes & ATTRIBUTE_L))
         v->rip = (u32)v->rip;
     b->interrupt_shadow &= ~SHADOW;
 }
@@ -225,11 +226,11 @@ const struct hv_ops svm_ops = {
     .cpu_enable = svm_cpu_enable,
     .vcpu_create = svm_vcpu_create,
     .vcpu_destroy = svm_vcpu_destroy,
-    .vcpu_reset = svm_vcpu_reset,
     .vcpu_load = svm_vcpu_load,
     .vcpu_put = svm_vcpu_put,
     .enter = svm_enter,
     .decode_exit = svm_decode_exit,
+    .get_mode = svm_get_mode,
     .get_sregs = svm_get_sregs,
     .set_sregs = svm_set_sregs,
     .get_msr = svm_get_msr,

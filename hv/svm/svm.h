@@ -18,6 +18,7 @@ extern bool svm_has_next_rip; // CPUID 8000_000A EDX.NRIPS
 
 // state.c
 void svm_vcpu_reset(struct vcpu *v);
+void svm_get_mode(struct vcpu *v, struct hv_mode *m);
 void svm_get_sregs(struct vcpu *v, struct kvm_sregs *s);
 int svm_set_sregs(struct vcpu *v, const struct kvm_sregs *s);
 int svm_get_msr(struct vcpu *v, u32 msr, u64 *value);

@@ -8,6 +8,9 @@ struct vmcb_segment {
     u64 base;
 };
 
+#define ATTRIBUTE_L BIT(9)
+#define ATTRIBUTE_DB BIT(10)
+
 struct vmcb {
     // Control area.
     u16 intercept_cr_read, intercept_cr_write, intercept_dr_read, intercept_dr_write;

@@ -102,6 +102,25 @@ void vmx_load_pdptes(struct vcpu *v)
         vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, pdpte[i]);
 }
 
+void vmx_get_mode(struct vcpu *v, struct hv_mode *m)
+{
+    bool begun = vmx_begin(v);
+    u64 efer = vmread(VMCS_GUEST_EFER), rights = vmread(VMCS_GUEST_CS_RIGHTS);
+
+    *m = (struct hv_mode){
+        .cr0 = vmx_get_cr0(),
+        .cr3 = vmread(VMCS_GUEST_CR3),
+        .cr4 = vmx_get_cr4(),
+        .efer = efer,
+        .cs_base = vmread(VMCS_GUEST_CS_BASE),
+        .cpl = vmread(VMCS_GUEST_SS_RIGHTS) >> 5 & 3,
+        .code_bits = (efer & EFER_LMA) && (rights & RIGHTS_L) ? 64
+                     : rights & RIGHTS_DB                     ? 32
+                                                              : 16,
+    };
+    vmx_end(v, begun);
+}
+
 void vmx_get_sregs(struct vcpu *v, struct kvm_sregs *s)
 {
     bool begun = vmx_begin(v);

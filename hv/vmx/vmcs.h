@@ -65,6 +65,7 @@
 #define VMCS_GUEST_CR3 0x6802
 #define VMCS_GUEST_CR4 0x6804
 #define VMCS_GUEST_ES_BASE 0x6806
+#define VMCS_GUEST_CS_BASE 0x6808
 #define VMCS_GUEST_FS_BASE 0x680e
 #define VMCS_GUEST_GS_BASE 0x6810
 #define VMCS_GUEST_GDTR_BASE 0x6816
@@ -136,6 +137,8 @@
 #define FEATURE_CONTROL_VMXON BIT(2)
 
 // Segment rights beside the descriptor's bits (SDM 3C, 24.4.1).
+#define RIGHTS_L BIT(13)
+#define RIGHTS_DB BIT(14)
 #define RIGHTS_UNUSABLE BIT(16)
 #define BLOCKING_STI BIT(0)
 #define BLOCKING_MOV_SS BIT(1)

@@ -90,6 +90,7 @@ static int vmx_vcpu_create(struct vcpu *v)
     vmclear(virt_to_phys(x->vmcs));
     bool begun = vmx_begin(v);
     vmx_controls_init(v);
+    vmx_vcpu_reset(v);
     vmx_end(v, begun);
     return 0;
 }
@@ -254,7 +255,7 @@ static void vmx_advance(struct vcpu *v, unsigned length)
     bool begun = vmx_begin(v);
 
     v->rip += length;
-    if (!(vmread(VMCS_GUEST_CS_RIGHTS) & BIT(13)))
+    if (!(vmread(VMCS_GUEST_CS_RIGHTS) & RIGHTS_L))
         v->rip = (u32)v->rip;
     vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
             vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(BLOCKING_STI | BLOCKING_MOV_SS));
@@ -273,11 +274,11 @@ const struct hv_ops vmx_ops = {
     .cpu_enable = vmx_cpu_enable,
     .vcpu_create = vmx_vcpu_create,
     .vcpu_destroy = vmx_vcpu_destroy,
-    .vcpu_reset = vmx_vcpu_reset,
     .vcpu_load = vmx_vcpu_load,
     .vcpu_put = vmx_vcpu_put,
     .enter = vmx_enter,
     .decode_exit = vmx_decode_exit,
+    .get_mode = vmx_get_mode,
     .get_sregs = vmx_get_sregs,
     .set_sregs = vmx_set_sregs,
     .get_msr = vmx_get_msr,

@@ -31,6 +31,7 @@ void vmx_controls_init(struct vcpu *v);
 
 // state.c
 void vmx_vcpu_reset(struct vcpu *v);
+void vmx_get_mode(struct vcpu *v, struct hv_mode *m);
 void vmx_get_sregs(struct vcpu *v, struct kvm_sregs *s);
 int vmx_set_sregs(struct vcpu *v, const struct kvm_sregs *s);
 int vmx_get_msr(struct vcpu *v, u32 msr, u64 *value);

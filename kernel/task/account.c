@@ -74,17 +74,6 @@ void sched_account_now(void)
     charge(t, now, delta - system, system);
 }
 
-void account_time(bool user)
-{
-    struct task *t = current();
-    u64 now = clock_ns(), delta = now - t->last_stamp_ns;
-
-    t->last_stamp_ns = now;
-    t->system_tsc = 0;
-    this_cpu()->entry_tsc = rdtsc();
-    charge(t, now, user ? delta : 0, user ? 0 : delta);
-}
-
 void account_check_limit(struct task *t)
 {
     struct process *p = t->process;

@@ -3,6 +3,7 @@
 
 #include <linux/errno.h>
 #include "kernel/lib/err.h"
+#include "kernel/task/account.h"
 #include "kernel/task/sched.h"
 #include "kernel/task/sched_internal.h"
 #include "kernel/task/sigframe.h"
@@ -196,13 +197,9 @@ void return_to_user(struct trapframe *tf)
     struct percpu *cpu = this_cpu();
     struct task *t = cpu->current;
 
-    if (has_work(cpu, t)) {
+    if (has_work(cpu, t))
         do_work(t, tf);
-        cpu = this_cpu();
-    }
-    if (cpu->entry_tsc)
-        t->system_tsc += rdtsc() - cpu->entry_tsc;
-    cpu->entry_tsc = 0;
+    account_kernel_exit();
 }
 
 // ---- exceptions ---------------------------------------------------------------------------------

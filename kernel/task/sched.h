@@ -24,8 +24,6 @@ void cond_resched(void);
 bool resched_or_signal_pending(void);
 // Sends t, if it runs on another CPU, through the kernel soon: signals, group exit.
 void sched_kick(struct task *t);
-// Accounts the time since the last call to current and its cgroup, as user/guest or system time.
-void account_time(bool user);
 // Brings current's times and its cgroup's up to now, user and system time told apart by the marks
 // at kernel entry.
 void sched_account_now(void);
