@@ -54,9 +54,6 @@ struct cgroup *cgroupfs_cgroup_of(const struct inode *inode)
     return inode->ops == &dir_ops ? ((struct node *)inode->private)->cgroup : NULL;
 }
 
-// For clone3's CLONE_INTO_CGROUP: the cgroup of an open directory, with a reference.
-// ERR_PTR(-EBADF).
-struct cgroup *cgroup_from_fd(int fd);
 struct cgroup *cgroup_from_fd(int fd)
 {
     struct file *f = fd_get_any(fd);

@@ -13,3 +13,6 @@ struct inode;
 void cgroupfs_init(void);
 // The cgroup of a directory of cgroupfs, NULL if it is no such directory. No reference.
 struct cgroup *cgroupfs_cgroup_of(const struct inode *inode);
+// For clone3 with CLONE_INTO_CGROUP: the cgroup of an open directory, with a reference.
+// ERR_PTR(-EBADF).
+struct cgroup *cgroup_from_fd(int fd);

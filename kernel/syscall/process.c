@@ -5,6 +5,7 @@
 #include <linux/sched.h>
 #include <linux/wait.h>
 #include "container/cgroup/cgroup.h"
+#include "container/cgroupfs/cgroupfs.h"
 #include "container/ns/ns.h"
 #include "kernel/lib/err.h"
 #include "kernel/lib/string.h"
@@ -15,9 +16,6 @@
 #include "kernel/task/wait4.h"
 #include "kernel/x86/cpu.h"
 #include "kernel/x86/paging.h"
-
-// The cgroup of an open directory of cgroupfs, with a reference. ERR_PTR(-EBADF).
-struct cgroup *cgroup_from_fd(int fd) __attribute__((weak));
 
 // ---- clone --------------------------------------------------------------------------------------
 
@@ -91,7 +89,7 @@ long sys_clone3(void *uargs, size_t size)
         .tls = ca.tls,
     };
     if (ca.flags & CLONE_INTO_CGROUP) {
-        args.cgroup = cgroup_from_fd ? cgroup_from_fd(ca.cgroup) : ERR_PTR(-EINVAL);
+        args.cgroup = cgroup_from_fd(ca.cgroup);
         if (IS_ERR(args.cgroup))
             return PTR_ERR(args.cgroup);
     }

@@ -30,9 +30,3 @@ void cred_enter_user_ns(struct cred *c, struct user_ns *ns);
 // True if the current task has `cap` (CAP_*) in namespace ns (capable() / ns_capable()).
 bool capable(int cap);
 bool ns_capable(const struct user_ns *ns, int cap);
-// /proc/PID/uid_map, gid_map: `text` is "INSIDE OUTSIDE COUNT\n", outside as seen in the writer's
-// namespace (in the parent if the writer is in ns). user_namespaces(7): once, one line; without
-// CAP_SETUID in the parent only the creator's own id. 0 or -errno.
-int user_ns_write_map(struct user_ns *ns, bool gid, const char *text);
-// /proc/PID/setgroups: "allow" or "deny". 0 or -errno.
-int user_ns_write_setgroups(struct user_ns *ns, const char *text);

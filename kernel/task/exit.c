@@ -313,7 +313,6 @@ int exec_kill_threads(void)
 
     if (p->group_exit || me->must_exit)
         return -EAGAIN;
-    p->exec_task = me;
     list_for_each (t, &p->threads, thread_link) {
         if (t == me)
             continue;
@@ -321,12 +320,9 @@ int exec_kill_threads(void)
         wake_to_die(t);
     }
     while (p->thread_count > 1) {
-        if (wait_sleep_killable(&p->child_wait, WAIT_FOREVER) && fatal_signal_pending()) {
-            p->exec_task = NULL;
+        if (wait_sleep_killable(&p->child_wait, WAIT_FOREVER) && fatal_signal_pending())
             return -EAGAIN;
-        }
     }
-    p->exec_task = NULL;
     if (p->leader != me)
         become_leader(p);
     return 0;

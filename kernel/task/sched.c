@@ -310,7 +310,6 @@ static void switch_to(struct percpu *cpu, struct task *prev, struct task *next, 
     next->running = true;
     next->cpu = cpu->id;
     next->last_stamp_ns = now;
-    next->exec_start_ns = now;
     cpu->entry_tsc = rdtsc();
     load_task(cpu, prev, next);
     switched_from[cpu->id] = prev;

@@ -368,14 +368,3 @@ void notify_parent(struct process *p, int code, int status)
         send(parent, NULL, sig, &info);
     wake_all(&parent->child_wait);
 }
-
-int signal_background(int sig)
-{
-    struct process *p = current()->process;
-    siginfo_t info = {.si_signo = sig, .si_code = SI_KERNEL};
-
-    if ((current()->blocked & SIG_BIT(sig)) || signal_ignored(p, sig) || pgrp_orphaned(p->pgrp))
-        return -EIO;
-    signal_send_group(p->pgrp, sig, &info);
-    return -ERESTARTSYS;
-}

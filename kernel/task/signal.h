@@ -60,8 +60,3 @@ void signal_set_blocked(u64 mask);
 int signal_dequeue(u64 mask, siginfo_t *info);
 // True if sig would be thrown away now for p: ignored by action or by default.
 bool signal_ignored(const struct process *p, int sig);
-
-// The tty's: SIGTTIN or SIGTTOU to current's group when it is in the background. -ERESTARTSYS to be
-// returned by the read or write, or -EIO where the signal is ignored, blocked, or the group is
-// orphaned.
-int signal_background(int sig);

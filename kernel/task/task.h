@@ -45,11 +45,10 @@ struct task {
     u32 cpu;             // where it runs or ran last
     u64 affinity;        // sched_setaffinity mask
     int nice;
-    u64 vruntime, exec_start_ns;
+    u64 vruntime;
     u64 utime_ns, stime_ns, last_stamp_ns;
     u64 system_tsc; // TSC ticks spent in the kernel since last_stamp_ns
     struct list rq_link;
-    struct wait_queue *sleeping_on;
     u64 nvcsw, nivcsw;
 
     // CPU state.
@@ -109,7 +108,6 @@ struct process {
     struct task *leader; // stays until the process is reaped
     struct list threads; // that have not exited
     u32 thread_count;
-    struct task *exec_task; // the thread that waits for the others to end, to exec
     u32 refs;
 
     struct process *parent;
@@ -139,7 +137,6 @@ struct process {
     int oom_score_adj;
     bool dumpable;
     u64 start_ns;
-    void *hv_vm; // list of VMs that it holds: hv's, for /proc
 };
 
 extern struct list all_tasks;

@@ -4,7 +4,6 @@
 #include "kernel/x86/stack.h"
 
 struct task;
-struct runqueue;
 
 struct tss { // SDM 3A, 8.7: 64-bit task-state segment
     u32 reserved0;
@@ -31,8 +30,6 @@ struct percpu {
     volatile bool need_resched;
     volatile bool tlb_flush_wanted; // set by another CPU that waits for our TLB flush
     struct task *idle;
-    struct runqueue *rq;
-    struct task *fpu_owner; // reserved for lazy schemes; eager today
     u64 entry_tsc; // TSC at the last entry from user mode, 0 while in user mode: how system time is
                    // told from user time
     u64 deadline_ns;    // clock.c: when timer_tick() is wanted, 0: never
