@@ -17,8 +17,8 @@ FLOORS = {
 # What user programs may see of the kernel's tree.
 USER_MAY_SEE = ("user/", "libc/", "kernel/syscall/table.h")
 
-# kernel/ holds 177 of Linux's system calls (tiers T1, T2, T2t, T2c) with what stands behind them: job control and ptys, real-time
-# signals, futexes, epoll, mount namespaces, procfs. That is 120 lines a call, not the 80 that the first budget of 14,000 assumed.
+# kernel/ holds 192 of Linux's system calls (tiers T1, T2, T2t, T2c) with what stands behind them: job control and ptys, real-time
+# signals, futexes, epoll, mount namespaces, procfs. That is 110 lines a call, not the 80 that the first budget of 14,000 assumed.
 BUDGETS = {
     "kernel/": 22500, "hv/": 7500, "hv/vmx/": 1400, "hv/svm/": 1400, "container/": 4500,
     "user/ctr/": 2500, "user/lib/oci/": 1700, "user/vmm/": 3000,
