@@ -4,7 +4,7 @@ import re
 
 from . import paths, source
 
-REFERENCE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.(?:c|h|S|py|ld)):(\d+)`(?: \(`(\w+)`\))?")
+REFERENCE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.(?:c|h|S|py|ld)):(\d+)`(?:\s+\(`(\w+)`\))?")
 
 
 def definition_line(name, symbol):
@@ -35,11 +35,12 @@ def check():
     """All wrong references of all documents."""
     problems = []
     for document in source.tracked(".md"):
-        for number, text in enumerate(source.read(document).splitlines(), 1):
-            for match in REFERENCE.finditer(text):
-                wrong = problem(match.group(1), int(match.group(2)), match.group(3))
-                if wrong:
-                    problems.append("%s:%d: %s: %s" % (document, number, match.group(0), wrong))
+        text = source.read(document)
+        for match in REFERENCE.finditer(text):
+            wrong = problem(match.group(1), int(match.group(2)), match.group(3))
+            if wrong:
+                number = text.count("\n", 0, match.start()) + 1
+                problems.append("%s:%d: %s:%s: %s" % (document, number, match.group(1), match.group(2), wrong))
     return problems
 
 
@@ -50,7 +51,7 @@ def renumber():
         if not symbol or not os.path.exists(os.path.join(paths.ROOT, name)):
             return match.group(0)
         now = definition_line(name, symbol) or line
-        return "`%s:%s` (`%s`)" % (name, now, symbol)
+        return match.group(0).replace(":%s`" % line, ":%s`" % now, 1)
     for document in source.tracked(".md"):
         text = source.read(document)
         new = REFERENCE.sub(update, text)
