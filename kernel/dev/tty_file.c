@@ -181,6 +181,8 @@ static void set_termios(struct tty *tty, const struct termios *t)
     tty->termios = *t;
     if (was != is)
         tty->canonical = tty->head;
+    if (is && !was && tty->head > tty->tail)
+        tty->input[(tty->head - 1) % TTY_BUFFER] |= TTY_DELIMITER;
     if (!(t->c_iflag & IXON))
         tty->stopped = false;
     wake_all(&tty->read_wait);
