@@ -17,7 +17,7 @@
 #define CGROUP "/sys/fs/cgroup"
 #define WORLDS 3
 #define ROUNDS_ALONE "100"
-#define ROUNDS_TOGETHER "400"
+#define ROUNDS_TOGETHER "600"
 
 struct world {
     const char *kind;
@@ -35,7 +35,7 @@ static const struct world worlds[WORLDS] = {
 
 struct run {
     pid_t pid;
-    int output;
+    FILE *output;
     const struct world *world;
     char cgroup[64];
     double start, working, end; // seconds
@@ -102,7 +102,7 @@ static void begin(struct run *r, const struct world *w, const char *rounds)
     if (r->pid == 0)
         become(w, rounds, r->cgroup, ends[1]);
     close(ends[1]);
-    r->output = ends[0];
+    r->output = fdopen(ends[0], "r");
 }
 
 /* Memory of the world: what its cgroup is charged now. */
@@ -128,18 +128,25 @@ static void take_line(struct run *r, const char *line)
     }
 }
 
+/* Takes one line of the world's output; 0 at its end. */
+static int take_output(struct run *r)
+{
+    char line[256];
+    if (!r->output || !fgets(line, sizeof line, r->output))
+        return 0;
+    line[strcspn(line, "\r\n")] = 0;
+    take_line(r, line);
+    return 1;
+}
+
 /* Reads the world's output to its end, reaps it and removes its cgroup. */
 static void finish(struct run *r)
 {
-    FILE *in = fdopen(r->output, "r");
-    char line[256];
     int status;
-    while (in && fgets(line, sizeof line, in)) {
-        line[strcspn(line, "\r\n")] = 0;
-        take_line(r, line);
-    }
-    if (in)
-        fclose(in);
+    while (take_output(r))
+        ;
+    if (r->output)
+        fclose(r->output);
     waitpid(r->pid, &status, 0);
     r->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     rmdir(r->cgroup);
@@ -167,6 +174,9 @@ static int side_by_side(void)
     fflush(stdout);
     for (int i = 0; i < WORLDS; i++)
         begin(&runs[i], &worlds[i], ROUNDS_TOGETHER);
+    for (int i = 0; i < WORLDS; i++)
+        while (runs[i].working == 0 && take_output(&runs[i]))
+            ;
     nanosleep(&moment, NULL);
     if (system("worlds -1") != 0)
         puts("demo: worlds failed");
