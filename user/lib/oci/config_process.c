@@ -12,15 +12,23 @@ static const char capability_names[] =
 static const char rlimit_names[] = "CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS "
                                    "SIGPENDING MSGQUEUE NICE RTPRIO RTTIME";
 
+// Steps to the next of `words`, which have single blanks between; its length, 0 at the end.
+static size_t next_word(const char **word)
+{
+    *word += strcspn(*word, " ");
+    *word += **word == ' ';
+    return strcspn(*word, " ");
+}
+
 // Which of `words` the name is, without its prefix; -1 if none.
 static int number_of(const char *name, const char *prefix, const char *words)
 {
-    struct list_of_text list = list_of_words(words);
+    int number = 0;
     if (strncasecmp(name, prefix, strlen(prefix)) == 0)
         name += strlen(prefix);
-    for (int i = 0; i < list.count; i++)
-        if (strcasecmp(name, list.items[i]) == 0)
-            return i;
+    for (size_t n = strcspn(words, " "); n; n = next_word(&words), number++)
+        if (strncasecmp(name, words, n) == 0 && !name[n])
+            return number;
     return -1;
 }
 
@@ -31,8 +39,11 @@ int capability_number(const char *name)
 
 const char *capability_name(int number)
 {
-    struct list_of_text list = list_of_words(capability_names);
-    return number < list.count ? format_text("CAP_%s", list.items[number]) : NULL;
+    const char *name = capability_names;
+    size_t n = strcspn(name, " ");
+    while (n && number--)
+        n = next_word(&name);
+    return n ? format_text("CAP_%.*s", (int)n, name) : NULL;
 }
 
 static uint64_t parse_set(const struct json *object, const char *key)

@@ -110,7 +110,7 @@ static int check_tokens(struct json_doc *doc)
 int json_parse(struct json_doc *doc, const char *file, const char *text, size_t length)
 {
     *doc = (struct json_doc){.file = file, .text = text};
-    for (unsigned room = 256;; room *= 4) {
+    for (unsigned room = 1024;; room *= 4) {
         jsmn_parser parser;
         jsmn_init(&parser);
         doc->tokens = alloc(room * sizeof(jsmntok_t));
@@ -157,7 +157,18 @@ static int behind(const struct json_doc *doc, int token)
     return token;
 }
 
-bool json_next(const struct json *container, struct json_walk *walk, struct json *item)
+// False if a name, as it is written, cannot be `wanted`: saves decoding it.
+static bool might_be(const struct json *name, const char *wanted)
+{
+    const jsmntok_t *token = token_of(name);
+    const char *text = name->doc->text + token->start;
+    size_t length = (size_t)(token->end - token->start);
+    return memchr(text, '\\', length) || (strncmp(text, wanted, length) == 0 && !wanted[length]);
+}
+
+// json_next; with `wanted`, names that cannot be that one come as "".
+static bool step(const struct json *container, struct json_walk *walk, struct json *item,
+                 const char *wanted)
 {
     if (!json_present(container))
         return false;
@@ -169,11 +180,16 @@ bool json_next(const struct json *container, struct json_walk *walk, struct json
     *item = (struct json){.doc = doc, .token = at, .parent = container, .index = walk->index++};
     if (token_of(container)->type == JSMN_OBJECT) {
         struct json key = *item;
-        item->key = json_as_text(&key);
+        item->key = wanted && !might_be(&key, wanted) ? "" : json_as_text(&key);
         item->token = ++at;
     }
     walk->next = behind(doc, at);
     return true;
+}
+
+bool json_next(const struct json *container, struct json_walk *walk, struct json *item)
+{
+    return step(container, walk, item, NULL);
 }
 
 struct json json_member(const struct json *object, const char *key)
@@ -182,7 +198,7 @@ struct json json_member(const struct json *object, const char *key)
     struct json_walk walk = {0};
     if (json_present(object) && token_of(object)->type != JSMN_OBJECT)
         json_fail(object, "expected an object, found %s", kind_of(object));
-    while (json_next(object, &walk, &item))
+    while (step(object, &walk, &item, key))
         if (item.key && strcmp(item.key, key) == 0)
             return item;
     return (struct json){.doc = object->doc, .token = -1, .parent = object, .key = key};
