@@ -1,5 +1,6 @@
 // Changes of the upper layer's directories. See overlay.h.
 #include "container/overlay/overlay.h"
+#include "kernel/fs/namei.h"
 #include "kernel/lib/err.h"
 #include "kernel/lib/string.h"
 
@@ -12,7 +13,7 @@ struct dentry *raw_lookup(struct dentry *dir, const char *name, size_t len)
 static int attach(struct dentry *dir, const char *name, size_t len, struct inode *inode,
                   struct dentry **out)
 {
-    struct dentry *d = dentry_attach(dir, name, len, inode);
+    struct dentry *d = vfs_attach(dir, name, len, inode);
 
     if (!d)
         return -ENOMEM;

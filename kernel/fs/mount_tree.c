@@ -28,6 +28,13 @@ struct mnt_ns *current_mnt_ns(void)
     return container_of(t->nsset->ns[NS_MNT], struct mnt_ns, ns);
 }
 
+static bool below(const struct dentry *d, const struct dentry *top)
+{
+    while (d != top && d != d->parent)
+        d = d->parent;
+    return d == top;
+}
+
 static struct mount **bucket(const struct mount *parent, const struct dentry *d)
 {
     u64 mixed = ((u64)parent >> 6) ^ ((u64)d >> 4);
@@ -69,7 +76,9 @@ void path_up(struct path *p, const struct path *root)
         if (m == root->mount && d == root->dentry)
             break;
         if (d != m->root) {
-            d = d->parent;
+            // A directory that was moved out of what a bind mount shows has nothing above it.
+            if (m->root == m->super->root || below(d, m->root))
+                d = d->parent;
             break;
         }
         if (!m->parent)
@@ -243,13 +252,6 @@ static struct mount *copy_one(struct mount *m, struct dentry *root)
         copy->copied_from = m->id;
     }
     return copy;
-}
-
-static bool below(const struct dentry *d, const struct dentry *top)
-{
-    while (d != top && d != d->parent)
-        d = d->parent;
-    return d == top;
 }
 
 // Copies the children of `from` that lie below its dentry `root` (or all of them) onto `to`, and so

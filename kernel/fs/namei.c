@@ -56,6 +56,16 @@ static int may_delete(struct dentry *d, bool directory)
     return vfs_prepare_write(d->parent);
 }
 
+struct dentry *vfs_attach(struct dentry *dir, const char *name, size_t len, struct inode *inode)
+{
+    inode_get(inode);
+    struct dentry *d = dentry_attach(dir, name, len, inode);
+    if (!d)
+        dir->inode->ops->unlink(dir->inode, name, len, inode);
+    inode_put(inode);
+    return d;
+}
+
 static int finish_create(struct dentry *dir, const char *name, size_t len, struct inode *inode,
                          struct dentry **out)
 {
@@ -67,7 +77,7 @@ static int finish_create(struct dentry *dir, const char *name, size_t len, struc
             inode->ops->setattr(inode);
     }
     inode_touch(dir->inode);
-    struct dentry *d = dentry_attach(dir, name, len, inode);
+    struct dentry *d = vfs_attach(dir, name, len, inode);
     if (!d)
         return -ENOMEM;
     if (out)
@@ -147,7 +157,7 @@ int vfs_link(struct dentry *dir, const char *name, size_t len, struct dentry *ta
         return err;
     inode->ctime = time_now();
     inode_touch(dir->inode);
-    struct dentry *d = dentry_attach(dir, name, len, inode_get(inode));
+    struct dentry *d = vfs_attach(dir, name, len, inode_get(inode));
     if (!d)
         return -ENOMEM;
     dentry_put(d);

@@ -18,6 +18,8 @@ int vfs_link(struct dentry *dir, const char *name, size_t len, struct dentry *ta
 int vfs_unlink(struct dentry *d, bool directory);
 // renameat2(2): flags RENAME_NOREPLACE, RENAME_EXCHANGE.
 int vfs_rename(struct dentry *old, struct dentry *new_dir, const char *name, size_t len, u32 flags);
+// As dentry_attach for an entry that the file system has just made; undoes it without memory.
+struct dentry *vfs_attach(struct dentry *dir, const char *name, size_t len, struct inode *inode);
 // As dentry_lookup, for current: needs search permission on dir.
 struct dentry *vfs_lookup(struct dentry *dir, const char *name, size_t len);
 // Before changing attributes or content of d: copies it up where the file system must.
