@@ -178,10 +178,10 @@ void frame_release_range(paddr_t start, paddr_t end)
         unsigned order = 0;
         while (order < FRAME_MAX_ORDER && !(n & BIT(order)) && n + BIT(order + 1) <= last)
             order++;
-        for (u64 i = n; i < n + BIT(order); i++) {
-            assert(i < frame_array_size && !(frame_array[i].flags & PAGE_RAM));
-            frame_array[i].flags = PAGE_RAM;
-        }
+        struct page *p = &frame_array[n], *end_page = p + BIT(order);
+        assert(n + BIT(order) <= frame_array_size && !(p->flags & PAGE_RAM));
+        while (p < end_page)
+            (p++)->flags = PAGE_RAM;
         total_frames += BIT(order);
         free_frames += BIT(order);
         block_insert(&frame_array[n], order);
