@@ -10,8 +10,8 @@ kernel=/lib/guests/vivarium
 root=/tmp/nest.$$
 trap 'rm -rf $root $root.cpio' EXIT
 mkdir $root && cd $root || exit 1
-mkdir proc sys dev tmp run root lib
-cp -a /bin /sbin /etc . && cp -a /lib/guests lib || exit 1
+mkdir proc sys dev tmp run root
+cp -a /bin /sbin /etc /lib . || exit 1
 rm lib/guests/vivarium
 find . | cpio -o -H newc >$root.cpio 2>/dev/null || exit 1
 cd /

@@ -174,3 +174,37 @@ TEST(many_vms_come_and_go)
         vm_close(&v);
     }
 }
+
+TEST(a_vcpu_without_memory_does_not_run_away)
+{
+    int kvm = open("/dev/kvm", O_RDWR), vm = ioctl(kvm, KVM_CREATE_VM, 0),
+        vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
+    struct kvm_run *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
+
+    CHECK(vcpu >= 0 && page != MAP_FAILED);
+    for (int i = 0; i < 3; i++) {
+        page->exit_reason = 0xdead;
+        int result = ioctl(vcpu, KVM_RUN, 0);
+        CHECK(result < 0 || page->exit_reason == KVM_EXIT_INTERNAL_ERROR ||
+              page->exit_reason == KVM_EXIT_MMIO || page->exit_reason == KVM_EXIT_SHUTDOWN);
+    }
+    munmap(page, 4096);
+    close(vcpu);
+    close(vm);
+    close(kvm);
+}
+
+TEST(kvm_run_outlives_its_descriptors_and_only_its_pages_are_mapped)
+{
+    struct vm v = vm_open(RAM);
+    int size = ioctl(v.kvm, KVM_GET_VCPU_MMAP_SIZE, 0), status;
+
+    IN_CHILD(status, {
+        volatile uint8_t *p = mmap(NULL, (size_t)size + 0x10000, PROT_READ, MAP_SHARED, v.vcpu, 0);
+        if ((void *)p == MAP_FAILED)
+            _exit(0);
+        _exit(p[size + 0xf000] * 0); /* beyond: a fault, nothing of the kernel's */
+    });
+    CHECK(status == 0 || WIFSIGNALED(status));
+    vm_close(&v);
+}

@@ -13,6 +13,9 @@ def vivarium_boots_in_vivarium_up_to_its_shell(t):
     m.expect(t.PROMPT)
     t.contains(m.command("cat /proc/cmdline", t.PROMPT), "/lib/guests/vivarium viv.log=ttyS1")
     t.equal(m.command("echo $((6 * 7)) | cat", t.PROMPT), "42\n", "what the inner shell printed")
+    t.equal(m.command("ctr run --rm busybox echo in a container in a VM", t.PROMPT),
+            "in a container in a VM\n", "what the inner container printed")
+    t.contains(m.command("vmm /lib/guests/count", t.PROMPT), "vmm: /dev/kvm: No such")
     m.send("poweroff\n")
     m.expect(t.PROMPT)
     t.equal(m.command("grep -c Vivarium /tmp/nest.log", t.PROMPT), "1\n", "inner kernels' first lines in its log")
@@ -58,3 +61,43 @@ def a_guests_memory_is_limited_by_memory_max(t):
     t.contains(result.text, "status 137")
     t.contains(result.text, "oom_kill 1")
     t.contains(result.text, "touched 48 MiB")
+
+
+IN_CONTAINER = "-v /bin/vmm:/bin/vmm:ro -v /lib/guests:/guests:ro busybox /bin/vmm"
+
+
+@test(backends=BOTH)
+def a_vm_runs_in_a_container_within_its_limits(t):
+    result = t.sh("""
+        ctr run --rm --device /dev/kvm %s /guests/count
+        ctr run --rm --device /dev/kvm --memory 8m %s --append touch=48 /guests/touch
+        echo hog $?
+        ctr run --rm %s /guests/count
+        echo without $?""" % ((IN_CONTAINER,) * 3))
+    t.contains(result.text, "count 5\n")
+    t.contains(result.text, "hog 137\n")
+    t.contains(result.text, "vmm: /dev/kvm: No such")
+    t.contains(result.text, "without 2\n")
+
+
+@test()
+def worlds_shows_a_vm_in_a_container_as_both(t):
+    result = t.sh("""
+        ctr run -d --rm --name box --cpus 0.25 --device /dev/kvm %s --name inside /guests/spin
+        sleep 1
+        worlds -1
+        ctr kill box KILL""" % IN_CONTAINER)
+    share = r"[12]\d\.\d"
+    t.matches(result.text, r"^container +box +1 pid +%s +\d+\.\d +\d+ syscalls$" % share)
+    t.matches(result.text, r"^vm +inside +1 vCPU +%s +\d+\.\d +\d+ exits$" % share)
+
+
+@test()
+def worlds_refreshes_until_q(t):
+    m = t.machine()
+    m.expect(t.PROMPT)
+    m.send("worlds\n")
+    for _ in range(3):
+        m.expect(r"(?s)process +worlds .*?q quits")
+    m.send("q")
+    m.expect(t.PROMPT)
