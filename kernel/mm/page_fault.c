@@ -35,7 +35,10 @@ static void fault_in_kernel(struct trapframe *tf, struct aspace *as, u64 addr)
 
 static void fault_in_user(struct trapframe *tf, struct aspace *as, u64 addr)
 {
-    int err = addr < USER_END ? serve(as, addr, tf->error) : -EFAULT;
+    // Without PF_USER it was the CPU itself on the program's behalf: QEMU reads the stack of a far
+    // return so, and SMAP forbids that. No page served would change it.
+    bool served = addr < USER_END && (tf->error & PF_USER);
+    int err = served ? serve(as, addr, tf->error) : -EFAULT;
     if (err == -EFAULT)
         mm_task_ops->fault_signal(SIGSEGV, aspace_find(as, addr) ? SEGV_ACCERR : SEGV_MAPERR, addr);
     else if (err == -ENOMEM && !mm_task_ops->dying())

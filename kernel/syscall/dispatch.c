@@ -87,7 +87,7 @@ static void trace_result(const char *call, long result)
 
 static void call(struct trapframe *tf)
 {
-    u64 number = tf->error;
+    u32 number = tf->error;
 
     if (number >= SYSCALL_MAX || !table[number].fn)
         return; // rax is -ENOSYS from the entry on
@@ -99,7 +99,7 @@ static void call(struct trapframe *tf)
 
 static __attribute__((noinline)) void call_traced(struct trapframe *tf)
 {
-    u64 number = tf->error;
+    u32 number = tf->error;
     const struct syscall_entry *entry = number < SYSCALL_MAX ? &table[number] : NULL;
     const u64 arg[6] = {tf->rdi, tf->rsi, tf->rdx, tf->r10, tf->r8, tf->r9};
     char text[256];
@@ -107,7 +107,7 @@ static __attribute__((noinline)) void call_traced(struct trapframe *tf)
     if (entry && entry->name)
         trace_call(text, sizeof(text), entry->name, entry->parameters, arg);
     else
-        snprintf(text, sizeof(text), "syscall_%lu(0x%lx, 0x%lx, 0x%lx)", number, arg[0], arg[1],
+        snprintf(text, sizeof(text), "syscall_%u(0x%lx, 0x%lx, 0x%lx)", number, arg[0], arg[1],
                  arg[2]);
     call(tf);
     trace_result(text, tf->rax);
