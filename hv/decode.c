@@ -176,6 +176,17 @@ static bool two_byte_opcode(struct cursor *c, struct decoded *d, u8 rex)
     return memory;
 }
 
+// fe, ff: INC and DEC.
+static bool increment_opcode(struct cursor *c, struct decoded *d, u8 op, u8 rex)
+{
+    bool memory;
+
+    d->size = op & 1 ? d->operand_size : 1;
+    u8 sub = modrm(c, d, rex, &memory) & 7;
+    d->op = sub == 1 ? OP_DEC : OP_INC;
+    return memory && sub < 2;
+}
+
 static bool opcode(struct cursor *c, struct decoded *d, u8 op, u8 rex)
 {
     bool memory;
@@ -230,12 +241,8 @@ static bool opcode(struct cursor *c, struct decoded *d, u8 op, u8 rex)
         set_register(d, 0, d->size, 1);
         return true;
     case 0xfe:
-    case 0xff: {
-        d->size = op & 1 ? d->operand_size : 1;
-        u8 sub = modrm(c, d, rex, &memory) & 7;
-        d->op = sub == 1 ? OP_DEC : OP_INC;
-        return memory && sub < 2;
-    }
+    case 0xff:
+        return increment_opcode(c, d, op, rex);
     default: // one byte, or the caller knows what follows
         d->op = OP_OTHER;
         return true;
