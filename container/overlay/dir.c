@@ -170,6 +170,15 @@ static int allocate(struct inode *i, u32 mode, u64 offset, u64 len)
     return err;
 }
 
+static s64 seek_data(struct inode *i, u64 offset, bool data)
+{
+    struct inode *real = overlay_real(i).dentry->inode;
+
+    if (real->ops->seek_data)
+        return real->ops->seek_data(real, offset, data);
+    return data ? (s64)offset : (s64)i->size;
+}
+
 static int setattr(struct inode *i)
 {
     struct dentry *upper = node_of(i)->upper;
@@ -202,6 +211,7 @@ const struct inode_ops overlay_inode_ops = {
     .readlink = readlink,
     .truncate = truncate,
     .allocate = allocate,
+    .seek_data = seek_data,
     .setattr = setattr,
     .prepare_write = overlay_copy_up,
     .refresh = overlay_refresh,

@@ -192,6 +192,11 @@ static bool within(const struct dentry *d, const struct dentry *top)
 static int may_rename(struct dentry *old, struct dentry *new_dir, struct dentry *target, u32 flags)
 {
     bool directory = S_ISDIR(old->inode->mode);
+
+    if (directory && within(new_dir, old))
+        return -EINVAL;
+    if (target && within(old->parent, target))
+        return flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
     int err = may_delete(old, directory);
 
     if (!err)
@@ -200,10 +205,6 @@ static int may_rename(struct dentry *old, struct dentry *new_dir, struct dentry 
                      : may_create(new_dir);
     if (err)
         return err;
-    if (directory && within(new_dir, old))
-        return -EINVAL;
-    if (target && within(old->parent, target))
-        return flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
     // ".." of a directory changes: it must be writable itself.
     if (directory && new_dir != old->parent)
         return inode_permission(old->inode, MAY_WRITE);
@@ -249,11 +250,21 @@ static int rename_to(struct dentry *old, struct dentry *new_dir, const char *nam
     return dentry_move(old, new_dir, name, len);
 }
 
-int vfs_rename(struct dentry *old, struct dentry *new_dir, const char *name, size_t len, u32 flags)
+// Names that end in '/' must be directories', or become one.
+static bool slash_forbids(const struct dentry *old, const struct dentry *target, u32 slashes,
+                          u32 flags)
 {
-    if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) ||
-        flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
-        return -EINVAL;
+    bool directory = S_ISDIR(old->inode->mode);
+
+    if (flags & RENAME_EXCHANGE)
+        return (!directory && (slashes & SLASH_OLD)) ||
+               (!S_ISDIR(target->inode->mode) && (slashes & SLASH_NEW));
+    return !directory && slashes;
+}
+
+int vfs_rename(struct dentry *old, struct dentry *new_dir, const char *name, size_t len,
+               u32 slashes, u32 flags)
+{
     if (old->super != new_dir->super)
         return -EXDEV;
     struct dentry *target = vfs_lookup(new_dir, name, len);
@@ -264,6 +275,8 @@ int vfs_rename(struct dentry *old, struct dentry *new_dir, const char *name, siz
         err = -EEXIST;
     else if (!target && (flags & RENAME_EXCHANGE))
         err = -ENOENT;
+    else if (slash_forbids(old, target, slashes, flags))
+        err = -ENOTDIR;
     else
         err = rename_to(old, new_dir, name, len, target, flags);
     if (target)

@@ -16,8 +16,11 @@ int vfs_symlink(struct dentry *dir, const char *name, size_t len, const char *ta
 int vfs_link(struct dentry *dir, const char *name, size_t len, struct dentry *target);
 // unlink(2), or rmdir(2) with `directory`.
 int vfs_unlink(struct dentry *d, bool directory);
-// renameat2(2): flags RENAME_NOREPLACE, RENAME_EXCHANGE.
-int vfs_rename(struct dentry *old, struct dentry *new_dir, const char *name, size_t len, u32 flags);
+// renameat2(2): flags RENAME_NOREPLACE or RENAME_EXCHANGE; which names end in '/'.
+#define SLASH_OLD 1u
+#define SLASH_NEW 2u
+int vfs_rename(struct dentry *old, struct dentry *new_dir, const char *name, size_t len,
+               u32 slashes, u32 flags);
 // As dentry_attach for an entry that the file system has just made; undoes it without memory.
 struct dentry *vfs_attach(struct dentry *dir, const char *name, size_t len, struct inode *inode);
 // As dentry_lookup, for current: needs search permission on dir.

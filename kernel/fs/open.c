@@ -108,7 +108,7 @@ static struct file *open_found(const struct path *p, u32 flags, bool created)
 static struct dentry *create_last(struct walk *w, const struct component *c, u32 mode)
 {
     struct dentry *d;
-    int err = c->slash ? -EISDIR : mount_want_write(w->at.mount);
+    int err = mount_want_write(w->at.mount);
 
     if (!err)
         err = vfs_create_missing(w->at.dentry, c->text, c->len, S_IFREG | mode, 0, &d);
@@ -119,9 +119,10 @@ static struct dentry *create_last(struct walk *w, const struct component *c, u32
 // a link, walk on.
 static int open_last(struct walk *w, const struct component *c, u32 flags, u32 mode)
 {
+    if (c->slash)
+        return S_ISDIR(w->at.dentry->inode->mode) ? -EISDIR : -ENOTDIR;
     struct dentry *d = walk_lookup(w, c);
     int result = 1;
-
     if (IS_ERR(d))
         return PTR_ERR(d);
     if (d && (flags & O_EXCL)) {
@@ -142,7 +143,7 @@ static int open_last(struct walk *w, const struct component *c, u32 flags, u32 m
     dentry_put(w->at.dentry);
     w->at.dentry = d;
     path_cross_mounts(&w->at);
-    return c->slash && !S_ISDIR(d->inode->mode) ? -ENOTDIR : result;
+    return result;
 }
 
 static struct file *open_create(int dirfd, const char *name, u32 flags, u32 mode)
@@ -155,11 +156,11 @@ static struct file *open_create(int dirfd, const char *name, u32 flags, u32 mode
         result = walk_to_parent(&w, &c);
         if (result)
             break;
-        if (c.len == 0) // a magic link, or only slashes
-            result = 1;
-        else if (component_is_dots(&c))
-            result = -EISDIR;
-        else
+        if (c.len == 0 || component_is_dots(&c)) { // (a magic link has moved w.at)
+            result = c.len ? walk_dots(&w, &c) : 0;
+            if (!result)
+                result = flags & O_EXCL ? -EEXIST : 1;
+        } else
             result = open_last(&w, &c, flags, mode);
     }
     struct file *f = result < 0 ? ERR_PTR(result) : open_found(&w.at, flags, result == 2);

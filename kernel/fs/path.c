@@ -256,14 +256,11 @@ int path_lookup_parent(int dirfd, const char *name, struct path *parent, struct 
 
     if (!err)
         err = walk_to_parent(&w, &c);
-    if (!err && c.len > NAME_MAX_K)
-        err = -ENAMETOOLONG;
     if (!err && !S_ISDIR(w.at.dentry->inode->mode))
         err = -ENOTDIR;
     if (!err) {
-        memcpy(last->name, c.text, c.len);
-        last->name[c.len] = 0;
-        last->len = c.len;
+        last->len = c.len; // one that is too long is an error where it is looked up
+        strlcpy(last->name, c.text, min((size_t)c.len, sizeof(last->name) - 1) + 1);
         last->slash = c.len && c.slash;
         *parent = w.at;
         w.at = (struct path){};

@@ -154,6 +154,7 @@ const struct inode_ops tmpfs_inode_ops = {
     .readlink = readlink,
     .truncate = truncate,
     .allocate = tmpfs_allocate,
+    .seek_data = tmpfs_seek_data,
     .refresh = refresh,
     .evict = evict,
 };

@@ -25,3 +25,4 @@ struct vmobject *tmpfs_object(struct super *s); // NULL without memory
 u64 tmpfs_resident(const struct inode *i);      // pages that a regular file holds
 int tmpfs_truncate(struct inode *i, u64 size);
 int tmpfs_allocate(struct inode *i, u32 mode, u64 offset, u64 len);
+s64 tmpfs_seek_data(struct inode *i, u64 offset, bool data);

@@ -265,6 +265,16 @@ int tmpfs_allocate(struct inode *i, u32 mode, u64 offset, u64 len)
     return err;
 }
 
+s64 tmpfs_seek_data(struct inode *i, u64 offset, bool data)
+{
+    struct tmpfs_pages *t = to_pages(i->mapping);
+
+    for (; offset < i->size; offset = ALIGN_DOWN(offset, PAGE_SIZE) + PAGE_SIZE)
+        if (!pagemap_get(&t->map, offset / PAGE_SIZE) != data)
+            return offset;
+    return data ? -ENXIO : (s64)i->size;
+}
+
 const struct file_ops tmpfs_file_ops = {
     .read = tmpfs_read,
     .write = tmpfs_write,

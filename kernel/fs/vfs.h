@@ -66,6 +66,8 @@ struct inode_ops {
     int (*follow)(struct inode *link, struct path *out);
     int (*truncate)(struct inode *inode, u64 size);
     int (*allocate)(struct inode *inode, u32 mode, u64 offset, u64 len); // fallocate(2)
+    // SEEK_DATA, SEEK_HOLE from an offset below the size: the position or -ENXIO. May be NULL.
+    s64 (*seek_data)(struct inode *inode, u64 offset, bool data);
     int (*setattr)(struct inode *inode); // after mode, uid, gid or times changed
     // Before an inode is changed or opened for writing: overlay copies it up. May be NULL.
     int (*prepare_write)(struct dentry *d);

@@ -163,7 +163,9 @@ static long rename_found(const struct path *from, const struct path_last *old,
 {
     if (from->mount != to->mount)
         return -EXDEV;
-    if (!old->len || !new->len || is_dots(old) || is_dots(new))
+    if (!old->len || is_dots(old))
+        return -EBUSY;
+    if (!new->len || is_dots(new))
         return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
     long err = mount_want_write(from->mount);
     if (err)
@@ -173,10 +175,8 @@ static long rename_found(const struct path *from, const struct path_last *old,
         return -ENOENT;
     if (IS_ERR(d))
         return PTR_ERR(d);
-    if ((old->slash || (new->slash && !(flags & RENAME_EXCHANGE))) && !S_ISDIR(d->inode->mode))
-        err = -ENOTDIR;
-    else
-        err = vfs_rename(d, to->dentry, new->name, new->len, flags);
+    u32 slashes = (old->slash ? SLASH_OLD : 0) | (new->slash ? SLASH_NEW : 0);
+    err = vfs_rename(d, to->dentry, new->name, new->len, slashes, flags);
     dentry_put(d);
     return err;
 }
@@ -185,6 +185,10 @@ long sys_renameat2(int olddirfd, const char *oldpath, int newdirfd, const char *
 {
     struct path_last old, new;
     struct path from, to;
+
+    if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) ||
+        flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+        return -EINVAL;
     long err = user_path_parent(olddirfd, oldpath, &from, &old);
 
     if (err)

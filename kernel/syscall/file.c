@@ -14,6 +14,7 @@
 #include "kernel/task/sched.h"
 #include "kernel/task/signal.h"
 
+#define SEEK_MAX_K 4        // SEEK_HOLE
 #define RW_MAX 0x7ffff000UL // bytes in one call, as in Linux
 #define SENDFILE_CHUNK 16384
 
@@ -47,15 +48,15 @@ long sys_write(int fd, const void *buf, size_t count)
 
 static long transfer_at(int fd, void *buf, size_t count, s64 offset, transfer_fn fn)
 {
-    struct file *f = fd_get(fd);
+    struct file *f = offset < 0 ? NULL : fd_get(fd);
     u64 pos = offset;
     struct iovec_k one;
     struct uio u;
 
     if (!f)
-        return -EBADF;
+        return offset < 0 ? -EINVAL : -EBADF;
     uio_user(&u, &one, buf, min(count, RW_MAX));
-    long n = offset < 0 ? -EINVAL : f->kind & FILE_STREAM ? -ESPIPE : fn(f, &u, &pos);
+    long n = f->kind & FILE_STREAM ? -ESPIPE : fn(f, &u, &pos);
     file_put(f);
     return n;
 }
@@ -143,7 +144,16 @@ static void refresh(struct inode *i)
         i->ops->refresh(i);
 }
 
-// Every file counts as one run of data with a hole at its end.
+// SEEK_DATA, SEEK_HOLE. Without help a file counts as one run of data with a hole at its end.
+static s64 seek_data(struct inode *i, s64 offset, bool data)
+{
+    if (offset < 0 || offset >= (s64)i->size)
+        return -ENXIO;
+    if (i->ops && i->ops->seek_data)
+        return i->ops->seek_data(i, offset, data);
+    return data ? offset : (s64)i->size;
+}
+
 static long seek_by_size(struct file *f, s64 offset, int whence)
 {
     s64 size;
@@ -163,9 +173,9 @@ static long seek_by_size(struct file *f, s64 offset, int whence)
         break;
     case SEEK_DATA:
     case SEEK_HOLE:
-        if (offset < 0 || offset >= size)
-            return -ENXIO;
-        offset = whence == SEEK_DATA ? offset : size;
+        offset = seek_data(f->inode, offset, whence == SEEK_DATA);
+        if (offset < 0)
+            return offset;
         break;
     default:
         return -EINVAL;
@@ -182,7 +192,8 @@ long sys_lseek(int fd, s64 offset, int whence)
 
     if (!f)
         return -EBADF;
-    long pos = f->kind & FILE_STREAM     ? -ESPIPE
+    long pos = (u32)whence > SEEK_MAX_K  ? -EINVAL
+               : f->kind & FILE_STREAM   ? -ESPIPE
                : f->ops && f->ops->lseek ? f->ops->lseek(f, offset, whence)
                                          : seek_by_size(f, offset, whence);
     file_put(f);
@@ -323,11 +334,11 @@ long sys_truncate(const char *path, s64 length)
 
 long sys_ftruncate(int fd, s64 length)
 {
-    struct file *f = fd_get(fd);
+    struct file *f = length < 0 ? NULL : fd_get(fd);
 
     if (!f)
-        return -EBADF;
-    bool good = length >= 0 && (f->kind & FILE_WRITE) && f->inode && S_ISREG(f->inode->mode);
+        return length < 0 ? -EINVAL : -EBADF;
+    bool good = (f->kind & FILE_WRITE) && f->inode && S_ISREG(f->inode->mode);
     long err = good ? file_truncate(f->inode, length) : -EINVAL;
     file_put(f);
     return err;
@@ -339,13 +350,13 @@ static long allocate(struct file *f, int mode, s64 offset, s64 len)
 
     if (offset < 0 || len <= 0)
         return -EINVAL;
+    if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE) || mode == FALLOC_FL_PUNCH_HOLE)
+        return -EOPNOTSUPP;
     if (!(f->kind & FILE_WRITE))
         return -EBADF;
     if (!i || !S_ISREG(i->mode))
         return f->kind & FILE_STREAM ? -ESPIPE : -ENODEV;
-    if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE) || !i->ops || !i->ops->allocate)
-        return -EOPNOTSUPP;
-    if ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE))
+    if (!i->ops || !i->ops->allocate)
         return -EOPNOTSUPP;
     return i->ops->allocate(i, mode, offset, len);
 }
