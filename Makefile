@@ -146,7 +146,7 @@ $(foreach n,$(BENCH_NAMES),$(eval $(call link_program,$(BUILD)/bench/$(n),$(BUIL
 GUEST_NAMES := $(sort $(patsubst tests/guests/%.c,%,$(wildcard tests/guests/*.c)))
 GUEST_LIB   := $(patsubst %,$(BUILD)/g/%.o,$(wildcard tests/guests/lib/*.[cS]))
 GUEST_LDS   := tests/guests/lib/guest.ld
-GUESTS      := $(GUEST_NAMES:%=$(BUILD)/guests/%) $(BUILD)/guests/flat
+GUESTS      := $(GUEST_NAMES:%=$(BUILD)/guests/%) $(BUILD)/guests/flat $(BUILD)/guests/count32
 CFLAGS_GUEST := -std=gnu17 -O2 -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
     -fcf-protection=none -fno-asynchronous-unwind-tables -MMD -MP $(CFLAGS_WARN) -I.
 GUEST_LINK := $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments
@@ -160,6 +160,9 @@ $(BUILD)/g/%.o: %
 $(BUILD)/guests/%: $(BUILD)/g/tests/guests/%.c.o $(BUILD)/g/user/work/checksum.c.o $(GUEST_LIB) $(GUEST_LDS)
 	@mkdir -p $(@D)
 	$(V)$(GUEST_LINK) -T $(GUEST_LDS) -o $@ $(filter %.o,$^)
+
+$(BUILD)/guests/count32: $(BUILD)/guests/count
+	$(V)$(OBJCOPY) -O elf32-i386 $< $@
 
 $(BUILD)/guests/flat: $(BUILD)/g/tests/guests/flat.S.o
 	@mkdir -p $(@D)

@@ -45,6 +45,7 @@ expect hands_over_modules 0 'module 1: 8 bytes, "'$work'/module two", first byte
 expect passes_the_guests_status 9 "count 1" --append "status=9" $GUESTS/count
 expect counts_exits 0 "exits: port I/O" --stats $GUESTS/count
 expect loads_without_elf 0 "flat kernel" $GUESTS/flat
+expect loads_32_bit_elf 0 "count 3" --append "count=3" $GUESTS/count32
 expect interrupts_a_halted_guest 0 "30 ticks" --append "ticks=30" $GUESTS/timer
 expect interrupts_a_spinning_guest 0 "30 ticks" --append "ticks=30 spin=1" $GUESTS/timer
 expect memory_outside_the_slots_is_nowhere 0 "holes probed, 0 wrong" $GUESTS/hole

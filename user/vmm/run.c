@@ -22,6 +22,10 @@ enum { IRQ_TIMER = 0, IRQ_COM2 = 3, IRQ_COM1 = 4 };
 /* How long a guest that does not halt may run before the console's input is looked at. */
 #define CONSOLE_POLL_NS 20000000ull
 
+/* How long a halted guest without a timer sleeps at a stretch: a signal just before the sleep must
+ * not be lost for good. */
+#define HALT_LOOK_NS 1000000000ll
+
 static struct kvm_run *volatile signalled_run;
 static volatile sig_atomic_t alarm_rang, ending_signal;
 
@@ -132,7 +136,7 @@ static void halt(struct machine *m)
         update_lines(m, now);
         if (pic_pending(&m->pic))
             break;
-        int64_t wait = !tick ? -1 : tick > now ? (int64_t)(tick - now) : 0;
+        int64_t wait = !tick ? HALT_LOOK_NS : tick > now ? (int64_t)(tick - now) : 0;
         console_wait(wait);
         feed_console(m);
         update_lines(m, clock_ns());
