@@ -8,18 +8,31 @@
 
 #define CHUNK 16384
 
+// The next data from pos on, up to the hole behind it; false at the end. Holes stay holes.
+static bool next_data(struct inode *i, u64 *pos, u64 *end)
+{
+    s64 (*seek)(struct inode *, u64, bool) = i->ops->seek_data;
+    s64 start = *pos >= i->size ? -ENXIO : seek ? seek(i, *pos, true) : (s64)*pos;
+
+    if (start < 0)
+        return false;
+    *pos = start;
+    *end = seek ? seek(i, start, false) : (s64)i->size;
+    return true;
+}
+
 static int copy_chunks(struct file *to, struct file *from, char *buf)
 {
-    u64 pos = 0;
-    long n;
+    u64 pos = 0, end;
 
-    while ((n = kernel_read(from, buf, CHUNK, pos)) > 0) {
-        long written = kernel_write(to, buf, n, pos);
-        if (written < n)
+    while (next_data(from->inode, &pos, &end)) {
+        long n = kernel_read(from, buf, min(end - pos, (u64)CHUNK), pos);
+        long written = n > 0 ? kernel_write(to, buf, n, pos) : n;
+        if (written <= 0 || written < n)
             return written < 0 ? (int)written : -ENOSPC;
         pos += n;
     }
-    return n;
+    return file_truncate(to->inode, from->inode->size);
 }
 
 static int copy_data(const struct path *to, const struct path *from)
