@@ -66,8 +66,6 @@ struct cgroup *cgroup_from_fd(int fd)
     return cg ? cg : ERR_PTR(-EBADF);
 }
 
-// ---- directories --------------------------------------------------------------------------------
-
 static struct inode *lookup(struct inode *dir, const char *name, size_t len)
 {
     struct cgroup *cg = cgroupfs_cgroup_of(dir), *child;
@@ -148,8 +146,6 @@ static int iterate(struct file *f, u64 *pos, dir_emit emit, void *ctx)
     return 0;
 }
 
-// ---- files --------------------------------------------------------------------------------------
-
 static int show(struct seqtext *s, void *arg)
 {
     const struct node *n = arg;
@@ -220,8 +216,6 @@ static const struct inode_ops file_inode_ops = {
 static const struct file_ops dir_fops = {.iterate = iterate};
 static const struct file_ops file_fops = {
     .read = read_file, .write = write_file, .release = seq_release};
-
-// ---- instances ----------------------------------------------------------------------------------
 
 static struct super *mount(const struct fs_type *type, const char *source, u32 flags,
                            const char *options)

@@ -63,8 +63,6 @@ static char *next_word(char **at)
     return *word ? word : NULL;
 }
 
-// ---- every cgroup -------------------------------------------------------------------------------
-
 static int show_tasks(struct seqtext *s, struct cgroup *cg, bool threads)
 {
     struct pid_ns *ns = current_pid_ns();
@@ -246,8 +244,6 @@ static int write_kill(struct cgroup *cg, char *text)
     return 0;
 }
 
-// ---- cpu ----------------------------------------------------------------------------------------
-
 static int show_cpu_stat(struct seqtext *s, struct cgroup *cg)
 {
     u64 throttled = cg->cpu.throttled_ns;
@@ -310,8 +306,6 @@ static int write_cpu_weight(struct cgroup *cg, char *text)
     return 0;
 }
 
-// ---- memory -------------------------------------------------------------------------------------
-
 static int show_memory_current(struct seqtext *s, struct cgroup *cg)
 {
     seq_printf(s, "%lu\n", cg->memory.usage);
@@ -370,8 +364,6 @@ static int show_memory_events(struct seqtext *s, struct cgroup *cg)
     return 0;
 }
 
-// ---- pids ---------------------------------------------------------------------------------------
-
 static int show_pids_current(struct seqtext *s, struct cgroup *cg)
 {
     seq_printf(s, "%lu\n", cg->pids.current);
@@ -400,8 +392,6 @@ static int show_pids_events(struct seqtext *s, struct cgroup *cg)
     seq_printf(s, "max %lu\n", cg->pids.events_max);
     return 0;
 }
-
-// ---- the table ----------------------------------------------------------------------------------
 
 const struct cgroup_file cgroup_files[] = {
     {"cgroup.procs", 0, false, true, show_procs, write_procs},

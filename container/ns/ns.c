@@ -85,8 +85,6 @@ u32 ns_clone_flag(enum ns_kind kind)
     return kinds[kind].flag;
 }
 
-// ---- kinds --------------------------------------------------------------------------------------
-
 static void plain_destroy(struct ns *ns) // the head comes first in each kind
 {
     kfree(ns);
@@ -175,8 +173,6 @@ struct user_ns *user_ns_create(struct user_ns *parent, u32 uid, u32 gid)
     return new;
 }
 
-// ---- sets ---------------------------------------------------------------------------------------
-
 struct nsset *nsset_get(struct nsset *set)
 {
     set->refs++;
@@ -244,8 +240,6 @@ fail:
     nsset_put(new);
     return ERR_PTR(PTR_ERR(ns));
 }
-
-// ---- ids ----------------------------------------------------------------------------------------
 
 u32 map_id_in(const struct user_ns *ns, bool gid, u32 inside)
 {

@@ -115,8 +115,6 @@ u64 aspace_virtual_size(struct aspace *as)
     return size;
 }
 
-// ---- fork ---------------------------------------------------------------------------------------
-
 // Shares the pages of one level-1 table's entries [from, to) with the child; both sides lose write
 // access.
 static void share_entries(struct aspace *child, pte_t *from, pte_t *to, u64 count)
@@ -195,8 +193,6 @@ struct aspace *aspace_fork(struct aspace *as, struct cgroup *cg)
     aspace_put(child);
     return ERR_PTR(err);
 }
-
-// ---- access from outside ------------------------------------------------------------------------
 
 // Copies between buf and the address space; returns bytes copied.
 static size_t access(struct aspace *as, vaddr_t va, void *buf, size_t n, bool write)

@@ -23,8 +23,6 @@ void vmobject_put(struct vmobject *obj)
         obj->ops->release(obj);
 }
 
-// ---- memory that starts as zeros ----------------------------------------------------------------
-
 struct anon_object {
     struct vmobject obj;
     struct pagemap map; // each page in it has a reference
@@ -93,8 +91,6 @@ int anon_object_resize(struct vmobject *obj, u64 pages)
     obj->pages = pages;
     return 0;
 }
-
-// ---- frames that somebody else keeps ------------------------------------------------------------
 
 struct pages_object {
     struct vmobject obj;

@@ -62,9 +62,6 @@ long proc_readlink_path(const struct proc_node *n, char *buf, size_t size)
     return len;
 }
 
-// ---- fd
-// -------------------------------------------------------------------------------------------
-
 static int fd_follow(const struct proc_node *n, struct path *out)
 {
     struct file *f = fd_get_of(n->task, n->fd);
@@ -126,9 +123,6 @@ bool proc_next_fd(const struct proc_node *dir, u64 *key, char *name, size_t size
     snprintf(name, size, "%d", fd);
     return true;
 }
-
-// ---- ns
-// -------------------------------------------------------------------------------------------
 
 static struct ns *ns_of(const struct proc_node *n)
 {

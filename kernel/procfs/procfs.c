@@ -120,8 +120,6 @@ static struct inode *node_inode(struct super *s, struct proc_node *n)
     return inode;
 }
 
-// ---- directories --------------------------------------------------------------------------------
-
 static const struct proc_entry *find_fixed(const struct proc_entry *e, const char *name, size_t len)
 {
     for (; e && e->name; e++) {
@@ -183,8 +181,6 @@ static int iterate(struct file *f, u64 *pos, dir_emit emit, void *ctx)
     }
     return 0;
 }
-
-// ---- files and links ----------------------------------------------------------------------------
 
 static int show(struct seqtext *s, void *arg)
 {
@@ -269,8 +265,6 @@ static const struct file_ops dir_fops = {.iterate = iterate};
 static const struct file_ops file_fops = {
     .read = file_read_op, .write = file_write_op, .release = seq_release};
 
-// ---- processes ----------------------------------------------------------------------------------
-
 static int find_process(const struct proc_node *dir, const char *name, size_t len,
                         struct proc_node *child)
 {
@@ -300,8 +294,6 @@ static const struct proc_entry root_entry = {.name = "/",
                                              .children = proc_root,
                                              .find = find_process,
                                              .next = next_process};
-
-// ---- instances ----------------------------------------------------------------------------------
 
 static struct super *proc_mount(const struct fs_type *type, const char *source, u32 flags,
                                 const char *options)

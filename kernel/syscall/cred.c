@@ -54,8 +54,6 @@ long sys_getresgid(u32 *rgid, u32 *egid, u32 *sgid)
     return put_user(out(true, c->sgid), sgid);
 }
 
-// ---- setting ids --------------------------------------------------------------------------------
-
 static void commit(struct cred *new)
 {
     struct cred *old = current()->cred;
@@ -227,8 +225,6 @@ long sys_setfsgid(u32 gid)
     return set_fs_id(true, gid);
 }
 
-// ---- groups -------------------------------------------------------------------------------------
-
 long sys_getgroups(int size, u32 *list)
 {
     const struct cred *c = current()->cred;
@@ -271,8 +267,6 @@ long sys_setgroups(int size, const u32 *list)
     commit(new);
     return 0;
 }
-
-// ---- capabilities -------------------------------------------------------------------------------
 
 // Reads the header: how many words of 32 capabilities the caller means (1 or 2), 0 after telling
 // our version, or -errno.

@@ -17,8 +17,6 @@
 
 static_assert(sizeof(struct rusage) == 144, "the ABI's struct rusage");
 
-// ---- limits -------------------------------------------------------------------------------------
-
 static bool may_limit(const struct process *p)
 {
     const struct cred *me = current()->cred, *him = p->leader->cred;
@@ -92,8 +90,6 @@ long sys_getrusage(int who, void *usage)
     return copy_to_user(usage, &ru, sizeof(ru));
 }
 
-// ---- priorities ---------------------------------------------------------------------------------
-
 // Calls visit for each process that getpriority(2)'s `which` and `who` name; -ESRCH if there is
 // none.
 static long each_process(int which, int who, long (*visit)(struct process *p, void *arg), void *arg)
@@ -161,8 +157,6 @@ long sys_setpriority(int which, int who, int prio)
         return -EINVAL;
     return each_process(which, who, set_nice, &prio);
 }
-
-// ---- CPUs ---------------------------------------------------------------------------------------
 
 long sys_sched_yield(void)
 {
@@ -243,8 +237,6 @@ long sys_getcpu(u32 *cpu, u32 *node, void *cache)
         return -EFAULT;
     return node ? put_user(0, node) : 0;
 }
-
-// ---- prctl --------------------------------------------------------------------------------------
 
 static long set_name(const char __user *from)
 {

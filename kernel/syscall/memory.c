@@ -124,8 +124,6 @@ long sys_madvise(u64 addr, u64 length, int advice)
     return aspace_advise(current_aspace(), addr, length, advice);
 }
 
-// ---- calls that look at a range -----------------------------------------------------------------
-
 // 0 if areas cover all of [start, start + len), else -ENOMEM; -EINVAL if start is not aligned.
 static int range_mapped(u64 start, u64 len)
 {

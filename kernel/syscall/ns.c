@@ -15,8 +15,6 @@
 #define UNSHARE_NOTHING                                                                            \
     (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_SYSVSEM) // fine for a process of one thread
 
-// ---- unshare ------------------------------------------------------------------------------------
-
 static int check_unshare(u64 flags)
 {
     struct process *p = current()->process;
@@ -87,8 +85,6 @@ long sys_unshare(u64 flags)
         err = unshare_namespaces(flags & CLONE_NEW_ANY);
     return err;
 }
-
-// ---- setns --------------------------------------------------------------------------------------
 
 static bool pid_ns_within(const struct pid_ns *ns, const struct pid_ns *ancestor)
 {
@@ -167,8 +163,6 @@ long sys_setns(int fd, int nstype)
     ns_put(ns);
     return err;
 }
-
-// ---- names --------------------------------------------------------------------------------------
 
 static struct uts_ns *uts(void)
 {

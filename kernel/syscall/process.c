@@ -17,8 +17,6 @@
 #include "kernel/x86/cpu.h"
 #include "kernel/x86/paging.h"
 
-// ---- clone --------------------------------------------------------------------------------------
-
 long sys_clone(u64 flags, u64 stack, int *parent_tid, int *child_tid, u64 tls)
 {
     struct clone_args_k args = {
@@ -99,8 +97,6 @@ long sys_clone3(void *uargs, size_t size)
     return nr;
 }
 
-// ---- exit and wait ------------------------------------------------------------------------------
-
 long sys_exit(int status)
 {
     task_exit((status & 0xff) << 8);
@@ -170,8 +166,6 @@ long sys_waitid(int which, int id, void *info, int options, void *rusage)
     return info && copy_to_user(info, &si, sizeof(si)) ? -EFAULT : 0;
 }
 
-// ---- numbers ------------------------------------------------------------------------------------
-
 long sys_getpid(void)
 {
     return pid_nr(current()->process->pid, current_pid_ns());
@@ -221,8 +215,6 @@ long sys_personality(u32 persona)
 {
     return persona == 0 || persona == UINT32_MAX ? 0 : -EINVAL;
 }
-
-// ---- threads ------------------------------------------------------------------------------------
 
 long sys_set_tid_address(int *tidptr)
 {

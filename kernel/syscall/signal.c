@@ -17,8 +17,6 @@
 #define MINSIGSTKSZ_K 2048
 static_assert(sizeof(struct ksigaction) == 32, "the ABI's struct sigaction");
 
-// ---- sending ------------------------------------------------------------------------------------
-
 static siginfo_t info_from_current(int sig, int code)
 {
     siginfo_t info = {.si_signo = sig, .si_code = code};
@@ -152,8 +150,6 @@ long sys_rt_tgsigqueueinfo(int tgid, int tid, int sig, const void *uinfo)
     return err ? err : kill_thread(tgid, tid, sig, &info);
 }
 
-// ---- actions and masks --------------------------------------------------------------------------
-
 long sys_rt_sigaction(int sig, const void *act, void *oldact, size_t sigsetsize)
 {
     struct process *p = current()->process;
@@ -255,8 +251,6 @@ long sys_sigaltstack(const void *ss, void *old_ss)
     return old_ss ? copy_to_user(old_ss, &old, sizeof(old)) : 0;
 }
 
-// ---- waiting for signals ------------------------------------------------------------------------
-
 // Sleeps until a signal is there to be delivered.
 static long sleep_for_signal(void)
 {
@@ -327,8 +321,6 @@ long sys_rt_sigtimedwait(const u64 *uset, void *uinfo, const void *timeout, size
         return -EFAULT;
     return sig;
 }
-
-// ---- interval timers ----------------------------------------------------------------------------
 
 static struct __kernel_old_timeval to_timeval(u64 ns)
 {

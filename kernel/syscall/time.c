@@ -123,8 +123,6 @@ long sys_time(s64 *tloc)
     return tloc && put_user(sec, tloc) ? -EFAULT : sec;
 }
 
-// ---- sleeping -----------------------------------------------------------------------------------
-
 // Sleeps until `deadline` of clock_ns. Interrupted: what is left goes to rem (if not NULL), and the
 // call can be restarted.
 static long sleep_until(u64 deadline, struct __kernel_timespec __user *rem, bool restartable);
@@ -196,8 +194,6 @@ long sys_clock_nanosleep(int clock, int flags, const void *req, void *rem)
     u64 offset = real ? clock_realtime_offset() : 0;
     return sleep_until(ns > offset ? ns - offset : 0, NULL, false);
 }
-
-// ---- what the system and the process have used --------------------------------------------------
 
 long sys_times(void *buf)
 {

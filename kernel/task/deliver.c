@@ -17,8 +17,6 @@
 #define NR_RESTART_SYSCALL 219
 #define SYSCALL_LENGTH 2 // bytes of the SYSCALL instruction
 
-// ---- stopping -----------------------------------------------------------------------------------
-
 // Tells the parent once, when the last thread has stopped.
 static void report_stop(struct process *p)
 {
@@ -64,8 +62,6 @@ static void stop_process(struct process *p, int sig)
     }
     stay_stopped(p);
 }
-
-// ---- delivery -----------------------------------------------------------------------------------
 
 // The default action of sig: nothing, a stop, or the end.
 static void default_action(struct process *p, int sig)
@@ -201,8 +197,6 @@ void return_to_user(struct trapframe *tf)
         do_work(t, tf);
     account_kernel_exit();
 }
-
-// ---- exceptions ---------------------------------------------------------------------------------
 
 static const struct {
     u8 sig, code;

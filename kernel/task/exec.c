@@ -32,8 +32,6 @@ struct load { // one exec in the making; too large for a kernel stack
     u32 euid, egid;
 };
 
-// ---- arguments ----------------------------------------------------------------------------------
-
 // Puts a string at the very front of the arguments.
 static int prepend(struct exec_args *args, const char *text)
 {
@@ -61,9 +59,6 @@ static void drop_first(struct exec_args *args)
     args->used -= len;
     args->argc -= args->argc > 0;
 }
-
-// ---- "#!"
-// -----------------------------------------------------------------------------------------
 
 static char *skip_blanks(char *at)
 {
@@ -151,8 +146,6 @@ static int open_program(struct load *load, int dirfd, const char *path, struct e
     return -ELOOP;
 }
 
-// ---- loading ------------------------------------------------------------------------------------
-
 static int open_interpreter(struct load *load)
 {
     const Elf64_Phdr *p = load->program.interpreter;
@@ -236,9 +229,6 @@ static int load_program(struct load *load, const struct exec_args *args)
     };
     return exec_stack_build(as, &request, &load->sp);
 }
-
-// ---- the point of no return
-// -----------------------------------------------------------------------
 
 // What the ids and capabilities become: execve(2), capabilities(7) "Transformation of capabilities
 // during execve()".

@@ -33,8 +33,6 @@ void wake_to_die(struct task *t)
         sched_kick(t);
 }
 
-// ---- what user space waits for ------------------------------------------------------------------
-
 static void finish_vfork(struct task *t)
 {
     if (!t->vfork_done)
@@ -64,8 +62,6 @@ static void drop_aspace(struct task *t)
     t->aspace = NULL;
     aspace_put(as);
 }
-
-// ---- the family ---------------------------------------------------------------------------------
 
 // Who takes p's children: its nearest ancestor that asked for it (PR_SET_CHILD_SUBREAPER), else
 // init of its pid namespace.
@@ -215,8 +211,6 @@ void process_reap(struct process *p)
     process_put(p);
 }
 
-// ---- exit ---------------------------------------------------------------------------------------
-
 static void account_end(struct task *t, struct process *p)
 {
     sched_account_now();
@@ -289,8 +283,6 @@ void process_exit(int wait_status)
     }
     task_exit(p->exit_status);
 }
-
-// ---- exec ---------------------------------------------------------------------------------------
 
 // Makes current the leader: it takes over the pid of the old one, which has ended.
 static void become_leader(struct process *p)

@@ -254,8 +254,6 @@ long futex_op(u32 __user *uaddr, int op, u32 val, u64 timeout_or_val2, u32 __use
     }
 }
 
-// ---- robust lists: get_robust_list(2) -----------------------------------------------------------
-
 #define ROBUST_LIST_LIMIT 2048
 
 // The lock at uaddr, if the ending thread holds it, is marked; a waiter gets its chance.

@@ -129,8 +129,6 @@ struct process *process_find(int tgid)
     return p ? p->process : NULL;
 }
 
-// ---- process groups and sessions ----------------------------------------------------------------
-
 struct session *session_get(struct session *s)
 {
     s->refs++;

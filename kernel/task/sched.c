@@ -29,9 +29,6 @@ static u64 min_vruntime; // never goes back
 static struct task *switched_from[MAX_CPUS];
 static u64 armed_ns[MAX_CPUS]; // when the CPU's timer fires, UINT64_MAX: never
 
-// ---- the deadline clock
-// ---------------------------------------------------------------------------
-
 void sched_program_deadline(u64 ns)
 {
     u32 id = this_cpu()->id;
@@ -54,8 +51,6 @@ static void arm_slice(struct task *t, u64 now)
     }
     sched_program_deadline(timer_next_deadline());
 }
-
-// ---- the queue ----------------------------------------------------------------------------------
 
 static bool allowed(const struct task *t, const struct percpu *cpu)
 {
@@ -255,8 +250,6 @@ void timer_tick(void)
     arm_slice(t, now);
 }
 
-// ---- switching ----------------------------------------------------------------------------------
-
 static struct task *pick_next(struct percpu *cpu, u64 now)
 {
     struct task *t, *tmp;
@@ -378,8 +371,6 @@ void sched_set_affinity(struct task *t, u64 mask)
     else
         resched_cpu(&percpu_data[t->cpu]);
 }
-
-// ---- idle ---------------------------------------------------------------------------------------
 
 static struct task idle_tasks[MAX_CPUS];
 

@@ -13,8 +13,6 @@
 
 #define QUEUE_MAX 4096 // real-time signals in one queue: RLIMIT_SIGPENDING's default
 
-// ---- queues -------------------------------------------------------------------------------------
-
 void sigqueue_init(struct sigqueue *q)
 {
     q->set = 0;
@@ -115,8 +113,6 @@ void sighand_put(struct sighand *s)
         kfree(s);
 }
 
-// ---- what is pending ----------------------------------------------------------------------------
-
 void signal_recalc(struct task *t)
 {
     u64 waiting = t->pending.set | t->process->pending.set;
@@ -153,8 +149,6 @@ void signal_set_temporary_mask(u64 mask)
     t->restore_saved_blocked = true;
     signal_set_blocked(mask);
 }
-
-// ---- sending ------------------------------------------------------------------------------------
 
 bool signal_ignored(const struct process *p, int sig)
 {
@@ -335,8 +329,6 @@ void signal_force(int sig, int code, u64 addr)
     sigqueue_add(&t->pending, sig, &info);
     t->signal_pending = true;
 }
-
-// ---- the parent ---------------------------------------------------------------------------------
 
 bool parent_ignores_children(const struct process *p)
 {

@@ -266,8 +266,6 @@ struct aspace *process_aspace(struct process *p)
     return NULL;
 }
 
-// ---- cgroups ------------------------------------------------------------------------------------
-
 static void move_task(struct task *t, struct cgroup *to)
 {
     struct cgroup *from = t->cgroup;

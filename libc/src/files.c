@@ -136,8 +136,6 @@ int eventfd_write(int fd, eventfd_t value)
     return write(fd, &value, sizeof value) == sizeof value ? 0 : -1;
 }
 
-/* ---- directories ---- */
-
 struct viv_dir {
     int fd;
     size_t at, end; /* what of the buffer has not been handed out */
@@ -236,8 +234,6 @@ int scandir(const char *path, struct dirent ***list, int (*want)(const struct di
     *list = all;
     return count;
 }
-
-/* ---- terminals ---- */
 
 int tcgetattr(int fd, struct termios *settings)
 {

@@ -38,8 +38,6 @@ void *sbrk(ptrdiff_t increment)
     return (void *)old;
 }
 
-/* ---- running programs and waiting for them ---- */
-
 pid_t waitpid(pid_t pid, int *status, int options)
 {
     return wait4(pid, status, options, NULL);
@@ -135,8 +133,6 @@ int execle(const char *path, const char *arg, ...)
     va_end(args);
     return execve(path, argv, envp);
 }
-
-/* ---- signals ---- */
 
 int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
@@ -256,8 +252,6 @@ void psignal(int sig, const char *text)
     fprintf(stderr, "%s: %s\n", text, strsignal(sig));
 }
 
-/* ---- clocks ---- */
-
 int clock_nanosleep(clockid_t clock, int flags, const struct timespec *want, struct timespec *left)
 {
     return (int)-RAW(__NR_clock_nanosleep, clock, flags, want, left, 0, 0);
@@ -275,8 +269,6 @@ int usleep(useconds_t microseconds)
                             (long)(microseconds % 1000000) * 1000};
     return nanosleep(&time, NULL);
 }
-
-/* ---- the system ---- */
 
 int getpriority(int which, id_t who)
 {
@@ -368,8 +360,6 @@ long sysconf(int name)
         return viv_fail(-EINVAL);
     }
 }
-
-/* ---- err.h ---- */
 
 static void complain(int number, const char *format, va_list args)
 {

@@ -24,8 +24,6 @@ static long futex(int *word, int op, int value, const struct timespec *timeout, 
     return RAW(__NR_futex, word, op, value, timeout, NULL, bits);
 }
 
-/* ---- threads ---- */
-
 static int thread_main(void *arg)
 {
     struct thread *self = arg;
@@ -143,8 +141,6 @@ int pthread_attr_setdetachstate(pthread_attr_t *attr, int state)
     return 0;
 }
 
-/* ---- mutexes ---- */
-
 static void lock_word(int *word)
 {
     int expected = 0;
@@ -235,8 +231,6 @@ int pthread_mutex_unlock(pthread_mutex_t *mutex)
     return 0;
 }
 
-/* ---- condition variables ---- */
-
 int pthread_condattr_init(pthread_condattr_t *attr)
 {
     attr->clock = CLOCK_REALTIME;
@@ -297,8 +291,6 @@ int pthread_cond_broadcast(pthread_cond_t *cond)
 {
     return wake(cond, INT_MAX);
 }
-
-/* ---- once, and data of one's own ---- */
 
 static int once_lock;
 static unsigned int keys_made;
