@@ -210,3 +210,13 @@ def an_interactive_shell_has_job_control(t):
     m.expect(r"\[1\]\+ +Running +sleep 1000")
     m.expect(t.PROMPT)
     t.equal(m.command("echo $?; ctr ps | wc -l", t.PROMPT), "9\n1\n", "status, and nothing left")
+
+
+@test(backends=BOTH)
+def a_machine_runs_inside_a_container_and_its_limits(t):
+    result = t.sh("run() { ctr run --rm --memory $1 $2 -v /bin/vmm:/bin/vmm:ro -v /lib/guests:/guests:ro busybox vmm /guests/$3; }; "
+                  "run 32m '--device /dev/kvm' count; echo status $?; run 32m '' count; run 8m '--device /dev/kvm' touch; echo status $?")
+    t.contains(result.text, "count 5\n")
+    t.contains(result.text, "status 0\n")
+    t.matches(result.text, r"kvm: No such file or directory")
+    t.matches(result.text, r"status (137|12\d|[1-9])\n$")
