@@ -7,6 +7,7 @@
 #include "kernel/mm/usercopy.h"
 #include "kernel/syscall/name.h"
 #include "kernel/syscall/syscall.h"
+#include "kernel/x86/paging.h"
 
 #define IGNORES_TYPE                                                                               \
     (MS_REMOUNT | MS_BIND | MS_MOVE | MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)
@@ -27,8 +28,9 @@ static char *options_string(const void __user *data)
 
     if (!text || !data)
         return text ? text : ERR_PTR(-ENOMEM);
-    size_t missing = copy_from_user_partial(text, data, PATH_MAX_K);
-    if (missing == PATH_MAX_K) {
+    // The stack of a program reaches up to the end of user space.
+    size_t size = (u64)data < USER_END ? min(USER_END - (u64)data, (u64)PATH_MAX_K) : 0;
+    if (copy_from_user_partial(text, data, size) == size) {
         kfree(text);
         return ERR_PTR(-EFAULT);
     }
