@@ -45,7 +45,7 @@ def overlay(directory, argv, adds=(), stdin=b""):
 
 def prepare(argv, adds=(), stdin=b"", **options):
     """A Machine, not started, that will run `argv`. `stdin` None leaves the console as the input."""
-    target = machine.Machine(machine.Options(**options))
+    target = machine.Machine(machine.Options(typed=stdin is None, **options))
     target.options.overlays.append(overlay(target.work.name, argv, adds, stdin))
     target.options.cmdline = ("viv.exec=/etc/viv/exec " + target.options.cmdline).strip()
     return target

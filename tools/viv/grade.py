@@ -39,7 +39,7 @@ class Bench:
 
     def kernel(self, mem=64):
         """A kernel stopped where its memory is set up, for guestcall."""
-        target = machine.Machine(machine.Options(tree=self.tree, mem=mem, gdb=True, paused=True, icount=3,
+        target = machine.Machine(machine.Options(tree=self.tree, mem=mem, gdb=True, paused=True, icount=3, typed=False,
                                                  limit=0))
         self.open.append(target)
         target.start()

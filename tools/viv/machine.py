@@ -21,15 +21,15 @@ STATUS = re.compile(rb"viv: exit status (\d+)")
 
 
 class Options:
-    """What a machine is made of. `limit` is in guest seconds."""
+    """What a machine is made of. `limit` is in guest seconds; `typed`: somebody may send() to its console."""
 
     def __init__(self, backend="svm", cpus=1, mem=512, icount=None, limit=120, cmdline="", overlays=(), tree=None,
-                 iso=False, gdb=False, paused=False, wall=None, cpu="max"):
+                 iso=False, gdb=False, paused=False, wall=None, cpu="max", typed=True):
         self.backend, self.cpus, self.mem, self.icount = backend, cpus, mem, icount
         self.limit, self.cmdline, self.overlays = limit, cmdline, list(overlays)
         self.tree = tree or paths.TREE
         self.iso = iso or backend == "vmx"
-        self.gdb, self.paused, self.cpu = gdb, paused, cpu
+        self.gdb, self.paused, self.cpu, self.typed = gdb, paused, cpu, typed
         self.wall = wall or 60 + (limit or 0) * (40 if backend == "vmx" else 5)
 
     def full_cmdline(self):
@@ -44,7 +44,7 @@ class Line:
     """One serial line: all that came out of it so far, and a way in."""
 
     def __init__(self, name):
-        self.name, self.data, self.sock, self.on_data = name, bytearray(), None, None
+        self.name, self.data, self.sock, self.file, self.on_data = name, bytearray(), None, None, None
         self.seen = 0  # expect() looks behind this position
 
 
@@ -86,9 +86,10 @@ class Machine:
             self.emulator_said = self.emulator_output()
             self.errors.close()
         for line in (self.console, self.log):
-            if line.sock:
-                line.sock.close()
-                line.sock = None
+            for end in (line.sock, line.file):
+                if end:
+                    end.close()
+            line.sock = line.file = None
         self.work.cleanup()
 
     def spawn(self, command, env=None, pass_fds=()):
@@ -105,6 +106,21 @@ class Machine:
 
     # -- reading ---------------------------------------------------------------------------------
     def _pump(self):
+        if self.console.file:
+            self._follow_files()
+        else:
+            self._follow_sockets()
+        self.process.wait()
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
+
+    def _check_deadline(self):
+        if time.monotonic() > self.deadline and self.process.poll() is None:
+            self.wall_hit = True
+            self.process.kill()
+
+    def _follow_sockets(self):
         chooser = selectors.DefaultSelector()
         for line in (self.console, self.log):
             line.sock.setblocking(False)
@@ -121,13 +137,19 @@ class Machine:
                     chooser.unregister(key.fileobj)
                 else:
                     self._arrived(key.data, data)
-            if time.monotonic() > self.deadline and self.process.poll() is None:
-                self.wall_hit = True
-                self.process.kill()
-        self.process.wait()
-        with self.changed:
-            self.ended = True
-            self.changed.notify_all()
+            self._check_deadline()
+
+    def _follow_files(self):
+        """Reads what the emulator appends to its files until it has ended."""
+        ended = False
+        while not ended:
+            ended = self.process.poll() is not None
+            for line in (self.console, self.log):
+                data = line.file.read()
+                if data:
+                    self._arrived(line, data)
+            self._check_deadline()
+            time.sleep(0.01)
 
     def _arrived(self, line, data):
         with self.changed:

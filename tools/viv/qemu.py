@@ -34,15 +34,37 @@ def boot_arguments(options, cmdline, work, serial_menu=False):
     return ["-cdrom", iso, "-boot", "d"]
 
 
-def launch(target):
-    """Starts QEMU for the Machine `target` and gives it its two lines."""
-    options = target.options
-    command = base_command(options) + boot_arguments(options, options.full_cmdline(), target.work.name)
+def connect_lines(target):
+    """Gives both lines of the Machine a socket; returns the emulator's ends."""
     theirs = []
     for name in SERIALS:
         ours, their = machine.connected_pair()
         getattr(target, name).sock = ours
         theirs.append(their)
+    return theirs
+
+
+def open_files(target):
+    """Gives both lines of the Machine a file; returns QEMU's arguments."""
+    arguments = []
+    for name in SERIALS:
+        path = os.path.join(target.work.name, name)
+        with open(path, "wb"):
+            getattr(target, name).file = open(path, "rb")
+        arguments += ["-serial", "file:" + path]
+    return arguments
+
+
+def launch(target):
+    """Starts QEMU for the Machine `target` and gives it its two lines."""
+    options = target.options
+    command = base_command(options) + boot_arguments(options, options.full_cmdline(), target.work.name)
+    theirs = []
+    if options.icount is not None and not options.typed:
+        command += open_files(target)  # a socket's readiness is the host's time: counted runs would differ
+    else:
+        theirs = connect_lines(target)
+    for name, their in zip(SERIALS, theirs):
         command += ["-chardev", "socket,id=%s,fd=%d" % (name, their.fileno()), "-serial", "chardev:" + name]
     if options.gdb:
         target.gdb_path = os.path.join(target.work.name, "gdb")
