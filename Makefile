@@ -11,7 +11,7 @@ CFLAGS_KERNEL := -std=gnu17 -O2 -g -ffreestanding -nostdinc -fno-pic -fno-pie -m
     -fcf-protection=none -fno-asynchronous-unwind-tables -MMD -MP $(CFLAGS_WARN) \
     -I. -isystem $(shell $(CC) -print-file-name=include) -isystem $(BUILD)/uapi
 
-# the kernel 
+# the kernel
 KERNEL_SRC := $(sort $(shell find kernel container hv -name '*.[cS]' 2>/dev/null))
 KERNEL_OBJ := $(KERNEL_SRC:%=$(BUILD)/%.o)
 KERNEL_LDS := kernel/boot/kernel.ld
@@ -58,7 +58,7 @@ $(BUILD)/vivarium.elf: $(KERNEL_OBJ) $(KERNEL_LDS) tools/symbols.py
 $(BUILD)/vivarium.elf32: $(BUILD)/vivarium.elf
 	$(V)$(OBJCOPY) -O elf32-i386 $< $@
 
-# newlib: Debian's source, the host's compiler, kept outside the tree 
+# newlib: Debian's source, the host's compiler, kept outside the tree
 CACHE   ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vivarium
 NEWLIB_SOURCE ?= $(lastword $(sort $(wildcard /usr/src/newlib/newlib-*.tar.*)))
 NEWLIB_PORT := libc/build-newlib.sh $(sort $(shell find libc/newlib -type f))
@@ -142,7 +142,7 @@ $(foreach n,$(USER_NAMES),$(eval $(call link_program,$(BUILD)/bin/$(n),$(patsubs
 $(foreach n,$(TEST_NAMES),$(eval $(call link_program,$(BUILD)/test/$(n),$(BUILD)/u/tests/guest/$(n).c.o)))
 $(foreach n,$(BENCH_NAMES),$(eval $(call link_program,$(BUILD)/bench/$(n),$(BUILD)/u/tests/bench/$(n).c.o)))
 
-# guest kernels: tests/guests/NAME.c is /lib/guests/NAME, on the small floor in tests/guests/lib 
+# guest kernels: tests/guests/NAME.c is /lib/guests/NAME, on the small floor in tests/guests/lib
 GUEST_NAMES := $(sort $(patsubst tests/guests/%.c,%,$(wildcard tests/guests/*.c)))
 GUEST_LIB   := $(patsubst %,$(BUILD)/g/%.o,$(wildcard tests/guests/lib/*.[cS]))
 GUEST_LDS   := tests/guests/lib/guest.ld
@@ -169,7 +169,7 @@ $(BUILD)/guests/flat: $(BUILD)/g/tests/guests/flat.S.o
 	$(V)$(GUEST_LINK) -Wl,-Ttext=0x200000 -o $@.elf $<
 	$(V)$(OBJCOPY) -O binary -j .text $@.elf $@
 
-# the root file system 
+# the root file system
 BUSYBOX   ?= /bin/busybox
 TEST_SCRIPTS := $(wildcard tests/guest/*.sh)
 ROOT_DIRS := proc sys dev tmp run root lib/images lib/guests test var
@@ -199,13 +199,13 @@ $(BUILD)/root.cpio: $(STRIPPED) $(GUESTS) $(BUILD)/strip/vivarium.elf user/nest.
 	@echo "  CPIO    $@"
 	$(V)python3 tools/viv/cpio.py $@ $(ROOT_ITEMS)
 
-# the boot image 
+# the boot image
 iso: $(BUILD)/vivarium.iso
 $(BUILD)/vivarium.iso: $(BUILD)/vivarium.elf32 $(BUILD)/root.cpio tools/viv/image.py
 	@echo "  ISO     $@"
 	$(V)PYTHONPATH=tools python3 -m viv.image $@ $(BUILD)/vivarium.elf32 "" $(BUILD)/root.cpio
 
-# unit tests: tests/unit/NAME.c with the sources that its line `// with: FILE...` names 
+# unit tests: tests/unit/NAME.c with the sources that its line `// with: FILE...` names
 UNIT_NAMES := $(sort $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c)))
 UNIT_PROGRAMS := $(UNIT_NAMES:%=$(BUILD)/unit/%)
 UNIT_OBJ := $(UNIT_NAMES:%=$(BUILD)/t/tests/unit/%.c.o)
