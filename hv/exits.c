@@ -193,11 +193,8 @@ static int exit_unknown(struct vcpu *v)
 
 static int exit_nested_fault(struct vcpu *v)
 {
-    struct hv_exit exit = v->exit;
+    int err = nested_fault(v, v->exit.fault.gpa, v->exit.fault.write);
 
-    if (v->vm->aspace && slot_find(v->vm, exit.fault.gpa))
-        vcpu_put(v); // the page may have to be found, which may sleep
-    int err = nested_fault(v, exit.fault.gpa, exit.fault.write);
     if (err == 0)
         return RESUME;
     return err > 0 ? exit_mmio(v) : err;

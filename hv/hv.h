@@ -170,11 +170,10 @@ struct hv_ops {
     const char *name; // "svm", "vmx"
     // NULL if this CPU has all that the backend needs, else what is missing, in words.
     const char *(*probe)(void);
-    // Turns virtualization on for this CPU, for good, if it is not on. 0 or -errno.
-    int (*cpu_enable)(void);
     int (*vcpu_create)(struct vcpu *v); // in the architectural state after INIT
     void (*vcpu_destroy)(struct vcpu *v);
-    // Binds the vCPU's hardware block to this CPU / makes its state readable from any CPU again.
+    // Binds the vCPU's hardware block to this CPU, on which virtualization is turned on if it is
+    // not / makes its state readable from any CPU again. load may sleep before it touches the CPU.
     void (*vcpu_load)(struct vcpu *v);
     void (*vcpu_put)(struct vcpu *v);
     // Runs the guest once: interrupts off and the kernel lock dropped by the caller. Fills v->reg,

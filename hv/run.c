@@ -71,13 +71,19 @@ static void enter_guest(struct vcpu *v)
     hv_ops->decode_exit(v);
 }
 
+// Whatever puts the task to sleep or preempts it, the CPU is the host's again before another task
+// has it.
+static void sched_out(struct task *t)
+{
+    vcpu_put(t->hv_vcpu);
+}
+
 // Signals, freezing and the scheduler's wishes, before each entry. 0, or -EINTR with kvm_run saying
 // so.
 static int before_entry(struct vcpu *v)
 {
     if (!resched_or_signal_pending())
         return 0;
-    vcpu_put(v);
     if (!signal_pending_current())
         schedule();
     if (!signal_pending_current())
@@ -122,8 +128,10 @@ long vcpu_run(struct vcpu *v)
             result = -EINTR;
         } else {
             current()->hv_vcpu = v;
+            current()->sched_out = sched_out;
             result = run_loop(v);
             vcpu_put(v);
+            current()->sched_out = NULL;
             current()->hv_vcpu = NULL;
         }
     }

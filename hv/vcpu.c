@@ -24,11 +24,8 @@ void vcpu_load(struct vcpu *v)
 {
     if (v->loaded)
         return;
-    v->loaded = true;
-    if (hv_ops->cpu_enable())
-        panic("hv: %s was there on the boot CPU and is not on CPU %u", hv_ops->name,
-              this_cpu()->id);
     hv_ops->vcpu_load(v);
+    v->loaded = true;
     fpu_save(current()->fpu);
     fpu_restore(v->fpu);
     write_dr0(v->dr[0]);

@@ -62,18 +62,14 @@ static const char *svm_probe(void)
     return NULL;
 }
 
-static int svm_cpu_enable(void)
+// Turns SVM on for this CPU, for good.
+static void svm_cpu_enable(struct svm_cpu *c)
 {
-    struct svm_cpu *c = &svm_cpu[this_cpu()->id];
-
-    if (c->enabled)
-        return 0;
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
     wrmsr(MSR_VM_HSAVE_PA, virt_to_phys(c->save_area));
     c->next_asid = 1;
     c->generation = 1;
     c->enabled = true;
-    return 0;
 }
 
 static int svm_vcpu_create(struct vcpu *v)
@@ -135,6 +131,8 @@ static void svm_vcpu_load(struct vcpu *v)
     struct svm_cpu *c = &svm_cpu[this_cpu()->id];
     struct svm_vcpu *s = svm_of(v);
 
+    if (!c->enabled)
+        svm_cpu_enable(c);
     if (v->cpu != this_cpu()->id || s->asid_generation != c->generation)
         take_asid(c, s);
     v->cpu = this_cpu()->id;
@@ -223,7 +221,6 @@ static u64 svm_nested_entry(paddr_t pa, bool leaf, bool writable)
 const struct hv_ops svm_ops = {
     .name = "svm",
     .probe = svm_probe,
-    .cpu_enable = svm_cpu_enable,
     .vcpu_create = svm_vcpu_create,
     .vcpu_destroy = svm_vcpu_destroy,
     .vcpu_load = svm_vcpu_load,

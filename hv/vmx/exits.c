@@ -58,6 +58,7 @@ static bool write_cr0_exit(struct vcpu *v, u64 value)
     }
     vmx_set_cr0(v, value | CR0_ET);
     vmx_of(v)->pdptes_stale = true;
+    vcpu_put(v); // the next load reads the PDPTEs
     return true;
 }
 

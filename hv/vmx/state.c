@@ -90,16 +90,19 @@ void vmx_set_cr4(struct vcpu *v, u64 cr4)
 // where CR3 points.
 void vmx_load_pdptes(struct vcpu *v)
 {
+    struct hv_mode m;
     u64 pdpte[4];
 
     vmx_of(v)->pdptes_stale = false;
-    if (!(vmread(VMCS_GUEST_CR0) & CR0_PG) || !(vmread(VMCS_GUEST_CR4) & CR4_PAE) ||
-        (vmread(VMCS_GUEST_EFER) & EFER_LMA))
+    vmx_get_mode(v, &m);
+    if (!(m.cr0 & CR0_PG) || !(m.cr4 & CR4_PAE) || (m.efer & EFER_LMA))
         return;
-    if (guest_read(v->vm, vmread(VMCS_GUEST_CR3) & 0xffffffe0, pdpte, sizeof(pdpte)))
+    if (guest_read(v->vm, m.cr3 & 0xffffffe0, pdpte, sizeof(pdpte)))
         return;
+    bool begun = vmx_begin(v);
     for (int i = 0; i < 4; i++)
         vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, pdpte[i]);
+    vmx_end(v, begun);
 }
 
 void vmx_get_mode(struct vcpu *v, struct hv_mode *m)

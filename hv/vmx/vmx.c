@@ -39,25 +39,31 @@ static const char *vmx_probe(void)
     return missing;
 }
 
-static int vmx_cpu_enable(void)
+// Turns VT-x on for this CPU, for good.
+static void vmx_cpu_enable(struct vmx_cpu *c)
 {
-    struct vmx_cpu *c = &vmx_cpu[this_cpu()->id];
-
-    if (c->enabled)
-        return 0;
     if (!(rdmsr(MSR_FEATURE_CONTROL) & FEATURE_CONTROL_LOCKED))
         wrmsr(MSR_FEATURE_CONTROL, FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMXON);
     write_cr0(read_cr0() | rdmsr(MSR_VMX_CR0_FIXED0));
     write_cr4(read_cr4() | rdmsr(MSR_VMX_CR4_FIXED0) | CR4_VMXE);
     *(u32 *)c->region = rdmsr(MSR_VMX_BASIC) & 0x7fffffff;
     c->enabled = vmxon(virt_to_phys(c->region));
-    return c->enabled ? 0 : -EIO;
+    if (!c->enabled)
+        panic("hv: CPU %u refuses VMXON, the boot CPU has VT-x", this_cpu()->id);
 }
 
 bool vmx_begin(struct vcpu *v)
 {
+    struct vmx_cpu *c = &vmx_cpu[this_cpu()->id];
+
     if (vmx_of(v)->current)
         return false;
+    if (!c->enabled)
+        vmx_cpu_enable(c);
+    if (!vmx_of(v)->cleared) { // SDM 3C, 24.11.3: before a VMCS is used for the first time
+        vmclear(virt_to_phys(vmx_of(v)->vmcs));
+        vmx_of(v)->cleared = true;
+    }
     vmptrld(virt_to_phys(vmx_of(v)->vmcs));
     vmx_of(v)->current = true;
     return true;
@@ -77,7 +83,7 @@ static int vmx_vcpu_create(struct vcpu *v)
     struct vmx_vcpu *x = kzalloc(sizeof(*x));
     struct page *page = frame_alloc(0, FRAME_ZERO);
 
-    if (!x || !page || vmx_cpu_enable()) {
+    if (!x || !page) {
         kfree(x);
         if (page)
             page_put(page);
@@ -87,7 +93,6 @@ static int vmx_vcpu_create(struct vcpu *v)
     *(u32 *)x->vmcs = rdmsr(MSR_VMX_BASIC) & 0x7fffffff;
     v->vendor = x;
     v->cpu = MAX_CPUS;
-    vmclear(virt_to_phys(x->vmcs));
     bool begun = vmx_begin(v);
     vmx_controls_init(v);
     vmx_vcpu_reset(v);
@@ -152,6 +157,8 @@ static void swap_msrs(struct vmx_vcpu *x)
 
 static void vmx_vcpu_load(struct vcpu *v)
 {
+    if (vmx_of(v)->pdptes_stale)
+        vmx_load_pdptes(v);
     vmx_begin(v);
     if (v->cpu != this_cpu()->id)
         invept(vmx_of(v)->eptp);
@@ -271,7 +278,6 @@ static u64 vmx_nested_entry(paddr_t pa, bool leaf, bool writable)
 const struct hv_ops vmx_ops = {
     .name = "vmx",
     .probe = vmx_probe,
-    .cpu_enable = vmx_cpu_enable,
     .vcpu_create = vmx_vcpu_create,
     .vcpu_destroy = vmx_vcpu_destroy,
     .vcpu_load = vmx_vcpu_load,

@@ -6,7 +6,7 @@
 struct vmx_vcpu {
     void *vmcs;
     bool current; // it is the current VMCS of this CPU (between load and put)
-    bool launched;
+    bool launched, cleared;
     u64 eptp;
     u64 star, lstar, cstar, sfmask, kernel_gs_base; // the guest's, while the host's are in the CPU
     u64 cr2;
@@ -41,7 +41,7 @@ void vmx_set_cr4(struct vcpu *v, u64 cr4);
 void vmx_set_efer(struct vcpu *v, u64 efer);
 u64 vmx_get_cr0(void);
 u64 vmx_get_cr4(void);
-void vmx_load_pdptes(struct vcpu *v);
+void vmx_load_pdptes(struct vcpu *v); // may sleep; the VMCS is not current
 
 // exits.c
 void vmx_decode_exit(struct vcpu *v);

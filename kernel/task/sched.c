@@ -282,6 +282,8 @@ void sched_finish_switch(void)
 // bases.
 static void load_task(struct percpu *cpu, struct task *prev, struct task *next)
 {
+    if (prev->sched_out)
+        prev->sched_out(prev);
     if (prev->fpu && prev->state != TASK_ZOMBIE)
         fpu_save(prev->fpu);
     cpu->current = next;

@@ -99,6 +99,9 @@ struct task {
 
     u64 syscalls; // system calls made, for `worlds`
     u64 minor_faults, major_faults;
+    // Called before the CPU goes to another task, where the task has state in the CPU that the
+    // scheduler does not know of: a vCPU's. NULL: nothing. Must not sleep.
+    void (*sched_out)(struct task *t);
     void *hv_vcpu; // the vCPU that this task runs now, NULL if none
     u64 start_ns;
 };
