@@ -71,7 +71,8 @@ void apic_init(void)
 
 void apic_init_cpu(void)
 {
-    wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE);
+    wrmsr(MSR_APIC_BASE,
+          rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE | (registers ? 0 : APIC_BASE_X2APIC));
     reg_write(REG_TPR, 0);
     reg_write(REG_SVR, SVR_ENABLE | VEC_SPURIOUS);
     reg_write(REG_LVT_TIMER, LVT_MASKED | VEC_TIMER);

@@ -106,8 +106,10 @@ static void dispatch(struct trapframe *tf)
             kernel_exception(tf);
         else
             page_fault(tf, addr);
+    } else if (tf->vector == VEC_NMI) {
+        smp_poll();
     } else if (tf->vector < VEC_IRQ_BASE) {
-        if (from_user(tf))
+        if (from_user(tf) && tf->vector != VEC_DF && tf->vector != VEC_MC)
             user_exception(tf);
         else
             kernel_exception(tf);
