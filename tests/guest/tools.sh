@@ -34,7 +34,7 @@ gives gzip_compresses_and_back "same" 'cp numbers g; gzip g; [ $(wc -c <g.gz) -l
 gives tar_of_gzip_works "a/b/found" 'tar czf a.tgz a; tar tzf a.tgz | grep found'
 gives md5sum_and_sha256sum_agree_with_known_sums "d41d8cd98f00b204e9800998ecf8427e e3b0c44298fc1c14" 'echo $(md5sum </dev/null | cut -c 1-32) $(sha256sum </dev/null | cut -c 1-16)'
 gives dd_copies_blocks "4096 same" 'dd if=/dev/urandom of=r bs=1k count=4 2>/dev/null; dd if=r of=r2 bs=17 2>/dev/null; echo $(wc -c <r2) $(cmp r r2 && echo same)'
-gives ps_shows_processes "1" 'sleep 76 & ps | grep -c "^ *$! .* sleep 76\$"; kill $!'
+gives ps_shows_processes "1" 'sleep 76 & until ps | grep "^ *$! .* sleep 76\$" >/dev/null; do sleep 0.1; done; echo 1; kill $!'
 gives kill_ends_and_ps_forgets "0" 'exec 2>/dev/null; sleep 77 & kill $!; wait $!; ps | grep -c "^ *$! "'
 gives mount_lists_and_mounts "tmpfs" 'mkdir m; mount -t tmpfs none m; mount | grep "$PWD/m " | cut -d" " -f5; umount m'
 gives df_shows_file_systems "1" 'df /dev | grep -c /dev'
