@@ -69,6 +69,8 @@ long file_write(struct file *f, struct uio *u, u64 *pos)
         return -EBADF;
     if (!f->ops->write)
         return -EINVAL;
+    if (f->inode && (f->inode->mode & (S_ISUID | S_ISGID)) && u->resid)
+        inode_drop_privilege(f->inode);
     if ((f->flags & O_APPEND) && f->inode && S_ISREG(f->inode->mode)) {
         if (f->inode->ops && f->inode->ops->refresh)
             f->inode->ops->refresh(f->inode);
@@ -108,6 +110,7 @@ int file_truncate(struct inode *i, u64 size)
         return -EISDIR;
     if (!i->ops || !i->ops->truncate)
         return -EINVAL;
+    inode_drop_privilege(i);
     return i->ops->truncate(i, size);
 }
 

@@ -58,6 +58,17 @@ void inode_put(struct inode *i)
     kfree(i);
 }
 
+void inode_drop_privilege(struct inode *i)
+{
+    u32 drop = (i->mode & S_ISUID) | (i->mode & S_IXGRP ? i->mode & S_ISGID : 0);
+
+    if (!drop || !S_ISREG(i->mode) || !current_cred() || capable(CAP_FSETID))
+        return;
+    i->mode &= ~drop;
+    if (i->ops->setattr)
+        i->ops->setattr(i);
+}
+
 static bool in_group(const struct cred *cred, u32 gid)
 {
     if (cred->fsgid == gid)

@@ -9,9 +9,9 @@ struct dentry *vfs_lookup(struct dentry *dir, const char *name, size_t len)
 {
     if (!S_ISDIR(dir->inode->mode))
         return ERR_PTR(-ENOTDIR);
-    if (len > NAME_MAX_K)
-        return ERR_PTR(-ENAMETOOLONG);
     int err = inode_permission(dir->inode, MAY_EXEC);
+    if (!err && len > NAME_MAX_K)
+        err = -ENAMETOOLONG;
     return err ? ERR_PTR(err) : dentry_lookup(dir, name, len, name_hash(name, len));
 }
 
@@ -135,11 +135,23 @@ int vfs_symlink(struct dentry *dir, const char *name, size_t len, const char *ta
     return err ? err : finish_create(dir, name, len, inode, out);
 }
 
+// As Linux with fs.protected_hardlinks: whoever may neither own nor use a file must not keep it
+// alive.
+static bool may_link(struct inode *i)
+{
+    bool privileged = (i->mode & S_ISUID) || (i->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
+
+    return inode_owner(i) ||
+           (S_ISREG(i->mode) && !privileged && inode_permission(i, MAY_READ | MAY_WRITE) == 0);
+}
+
 int vfs_link(struct dentry *dir, const char *name, size_t len, struct dentry *target)
 {
     struct inode *inode = target->inode;
     int err = must_be_free(dir, name, len);
 
+    if (!err && !may_link(inode))
+        err = -EPERM;
     if (!err)
         err = may_create(dir);
     if (err)

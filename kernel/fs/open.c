@@ -119,8 +119,11 @@ static struct dentry *create_last(struct walk *w, const struct component *c, u32
 // a link, walk on.
 static int open_last(struct walk *w, const struct component *c, u32 flags, u32 mode)
 {
-    if (c->slash)
-        return S_ISDIR(w->at.dentry->inode->mode) ? -EISDIR : -ENOTDIR;
+    if (c->slash) {
+        struct inode *dir = w->at.dentry->inode;
+        int err = S_ISDIR(dir->mode) ? inode_permission(dir, MAY_EXEC) : -ENOTDIR;
+        return err ? err : -EISDIR;
+    }
     struct dentry *d = walk_lookup(w, c);
     int result = 1;
     if (IS_ERR(d))

@@ -161,11 +161,11 @@ struct dentry *walk_lookup(struct walk *w, const struct component *c)
 
     if (!S_ISDIR(dir->mode))
         return ERR_PTR(-ENOTDIR);
-    if (c->len > NAME_MAX_K)
-        return ERR_PTR(-ENAMETOOLONG);
     int err = inode_permission(dir, MAY_EXEC);
     if (err)
         return ERR_PTR(err);
+    if (c->len > NAME_MAX_K)
+        return ERR_PTR(-ENAMETOOLONG);
     return dentry_lookup(w->at.dentry, c->text, c->len, c->hash);
 }
 
@@ -258,6 +258,8 @@ int path_lookup_parent(int dirfd, const char *name, struct path *parent, struct 
         err = walk_to_parent(&w, &c);
     if (!err && !S_ISDIR(w.at.dentry->inode->mode))
         err = -ENOTDIR;
+    if (!err && c.len)
+        err = inode_permission(w.at.dentry->inode, MAY_EXEC);
     if (!err) {
         last->len = c.len; // one that is too long is an error where it is looked up
         strlcpy(last->name, c.text, min((size_t)c.len, sizeof(last->name) - 1) + 1);

@@ -205,6 +205,8 @@ long kernel_read(struct file *f, void *buf, size_t n, u64 off);
 long kernel_write(struct file *f, const void *buf, size_t n, u64 off);
 u32 file_poll(struct file *f, struct poll_table *pt);
 int file_truncate(struct inode *i, u64 size);
+// Set-user-ID and set-group-ID do not outlive a change by somebody without CAP_FSETID.
+void inode_drop_privilege(struct inode *i);
 extern u32 file_count; // open file descriptions
 
 // A new open file without a name in the current descriptor table, as anon_inode: "[eventfd]",

@@ -45,24 +45,26 @@ static int set_mode(struct inode *i, const struct change *c)
 
 static int set_owner(struct inode *i, const struct change *c)
 {
-    bool uid_changes = c->uid != (u32)-1 && c->uid != i->uid;
-    bool gid_changes = c->gid != (u32)-1 && c->gid != i->gid;
+    bool owner = current()->cred->fsuid == i->uid;
+    bool set_uid = c->uid != (u32)-1, set_gid = c->gid != (u32)-1;
+    bool free_uid = !set_uid || (owner && c->uid == i->uid);
+    bool free_gid = !set_gid || (owner && (c->gid == i->gid || in_groups(c->gid)));
 
-    if (!inode_capable(i, CAP_CHOWN)) {
-        if (uid_changes || current()->cred->fsuid != i->uid)
-            return -EPERM;
-        if (gid_changes && !in_groups(c->gid))
-            return -EPERM;
+    if (!(free_uid && free_gid) && !inode_capable(i, CAP_CHOWN))
+        return -EPERM;
+    u32 mode = i->mode;
+    if (!S_ISDIR(mode)) {
+        mode &= ~S_ISUID;
+        if ((mode & S_IXGRP) || (!in_groups(i->gid) && !inode_capable(i, CAP_FSETID)))
+            mode &= ~S_ISGID;
     }
-    if (uid_changes)
+    if (mode != i->mode && !inode_owner(i))
+        return -EPERM;
+    i->mode = mode;
+    if (set_uid)
         i->uid = c->uid;
-    if (gid_changes)
+    if (set_gid)
         i->gid = c->gid;
-    if (S_ISREG(i->mode)) {
-        i->mode &= ~S_ISUID;
-        if (i->mode & S_IXGRP)
-            i->mode &= ~S_ISGID;
-    }
     return 0;
 }
 

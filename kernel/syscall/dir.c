@@ -123,8 +123,8 @@ static long remove_found(const struct path *parent, const struct path_last *last
     if (IS_ERR(d))
         return PTR_ERR(d);
     long err = mount_want_write(parent->mount);
-    if (!err && !directory && last->slash && !S_ISDIR(d->inode->mode))
-        err = -ENOTDIR;
+    if (!err && !directory && last->slash)
+        err = S_ISDIR(d->inode->mode) ? -EISDIR : -ENOTDIR;
     if (!err)
         err = vfs_unlink(d, directory);
     dentry_put(d);

@@ -358,6 +358,7 @@ static long allocate(struct file *f, int mode, s64 offset, s64 len)
         return f->kind & FILE_STREAM ? -ESPIPE : -ENODEV;
     if (!i->ops || !i->ops->allocate)
         return -EOPNOTSUPP;
+    inode_drop_privilege(i);
     return i->ops->allocate(i, mode, offset, len);
 }
 

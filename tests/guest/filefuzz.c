@@ -102,7 +102,7 @@ static void show(int result, const struct stat *st)
 {
     int dir = !result && S_ISDIR(st->st_mode);
     if (!result)
-        say(" %o", (unsigned)st->st_mode);
+        say(" %o %u:%u", (unsigned)st->st_mode, (unsigned)st->st_uid, (unsigned)st->st_gid);
     if (!result && !dir)
         say(" %u %lld", (unsigned)st->st_nlink, (long long)st->st_size);
     answer(result);
@@ -297,10 +297,26 @@ static void do_remove(int fd)
 static void do_attributes(int fd)
 {
     const char *p = path();
-    unsigned what = below(512);
+    unsigned what = below(4096);
     int change = below(2);
     say("attributes %s %o", p, what);
-    answer(change ? chmod(p, what | 0700) : access(p, what % 8));
+    answer(change ? chmod(p, what) : access(p, what % 8));
+}
+
+/* Mostly as root, who may get everywhere; at times as somebody else. */
+static void do_user(int fd)
+{
+    int user = below(3) ? 0 : 1000;
+    say("user %d", user);
+    answer(syscall(SYS_setresuid, -1, user, -1));
+}
+
+static void do_owner(int fd)
+{
+    const char *p = path();
+    int user = below(2) ? 1000 : -1, group = below(3) ? -1 : 1000;
+    say("owner %s %d %d", p, user, group);
+    answer(below(2) ? chown(p, user, group) : lchown(p, user, group));
 }
 
 static void do_directory(int fd)
@@ -324,9 +340,10 @@ static void do_openat(int fd)
 }
 
 static void (*const calls[])(int fd) = {
-    do_open,  do_open,     do_open,    do_rename, do_rename, do_link,       do_list,      do_stat,
-    do_fstat, do_readlink, do_write,   do_read,   do_lseek,  do_truncate,   do_allocate,  do_make,
-    do_make,  do_symlink,  do_symlink, do_remove, do_openat, do_attributes, do_directory,
+    do_open,       do_open,      do_open,     do_rename,  do_rename,  do_link,   do_list,
+    do_stat,       do_fstat,     do_readlink, do_write,   do_read,    do_lseek,  do_truncate,
+    do_allocate,   do_make,      do_make,     do_symlink, do_symlink, do_remove, do_openat,
+    do_attributes, do_directory, do_user,     do_owner,
 };
 
 /* Runs in a process of its own, whose root `directory` becomes. */
@@ -410,8 +427,8 @@ static unsigned long long run_layered(const char *base, unsigned seed, int stack
     make_part(work, sizeof(work), base, "work");
     make_part(all, sizeof(all), base, "all");
     run(FILL, low, seed, FILLING);
-    if (stat(low, &st) == 0)
-        chmod(up, st.st_mode & 07777); /* the upper root counts */
+    if (stat(low, &st) || chown(up, st.st_uid, st.st_gid) || chmod(up, st.st_mode & 07777))
+        perror(low); /* the upper root counts */
     snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s", low, up, work);
     if (stacked && mount("none", all, "overlay", 0, options)) {
         perror("mount overlay");
