@@ -54,3 +54,8 @@ def reset_starts_the_machine_again(t):
     m = t.machine(cmdline="viv.test=reboot", wall=30)
     m.wait()  # -no-reboot: QEMU ends at a reset
     t.true(not m.wall_hit and not m.limited(), "the machine to reset itself")
+
+
+@test()
+def a_cpu_without_64_bit_mode_is_refused_by_name(t):
+    t.machine(cpu="qemu32", wall=30).expect("this CPU has no 64-bit mode")
