@@ -79,6 +79,14 @@ static int take_away(struct inode *dir, const char *name, size_t len)
     return err;
 }
 
+static void lost_name(struct inode *i)
+{
+    if (node_of(i)->upper)
+        overlay_refresh(i);
+    else
+        i->nlink = 0;
+}
+
 static int unlink(struct inode *dir, const char *name, size_t len, struct inode *target)
 {
     if (S_ISDIR(target->mode) && !overlay_dir_empty(target))
@@ -86,10 +94,7 @@ static int unlink(struct inode *dir, const char *name, size_t len, struct inode 
     int err = take_away(dir, name, len);
     if (err)
         return err;
-    if (node_of(target)->upper)
-        overlay_refresh(target);
-    else
-        target->nlink = 0;
+    lost_name(target);
     return 0;
 }
 
@@ -137,8 +142,8 @@ static int rename(struct dentry *old, struct dentry *new_dir, const char *name, 
     }
     if (!err && overlay_below_has(old_parent, old->name, old->len))
         err = raw_whiteout(node_of(old_parent)->upper, old->name, old->len);
-    if (target && node_of(target->inode)->upper)
-        overlay_refresh(target->inode);
+    if (target && !err)
+        lost_name(target->inode);
     overlay_refresh(old_parent);
     overlay_refresh(new_dir->inode);
     return err;
