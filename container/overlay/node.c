@@ -44,7 +44,8 @@ void overlay_refresh(struct inode *i)
     i->mode = real->mode;
     i->uid = real->uid;
     i->gid = real->gid;
-    i->nlink = real->nlink;
+    if (i->nlink || node_of(i)->upper) // 0: a lower file that lost its name here
+        i->nlink = real->nlink;
     i->size = real->size;
     i->blocks = real->blocks;
     i->rdev = real->rdev;
