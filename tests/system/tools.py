@@ -1,5 +1,6 @@
 """What people type on the host: ./viv itself, with its exit statuses and its one-line problems."""
 import os
+import re
 import subprocess
 import sys
 
@@ -119,3 +120,14 @@ def a_corrupt_init_is_named(t):
 @test()
 def a_machine_without_a_root_says_so(t):
     t.matches(_boot_with_initrd(t, b"this is no archive" * 100), r"initramfs|/sbin/init")
+
+
+@test()
+def bench_prints_every_figure(t):
+    done = viv("bench", stdin=subprocess.DEVNULL)
+    t.equal(done.returncode, 0, "status")
+    text = done.stdout.decode()
+    for what in ("boot: kernel's start to the first program", "null system call", "fork, exit, wait", "fork, exec, wait",
+                 "pipe round trip", "page fault, anonymous", "context switch", "CPUID exit", "port I/O exit to user space",
+                 "container, start to first instruction", "container, start to end", "create a VM, to its first exit"):
+        t.matches(text, r"^%s.*  [1-9][0-9,]*( |$)" % re.escape(what), "figures")

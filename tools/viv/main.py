@@ -138,5 +138,9 @@ def main(argv):
     except say.Problem as problem:
         print("viv: " + str(problem), file=sys.stderr)
         return 1
+    except PermissionError as error:
+        print("viv: may not write %s: run this as its owner, or set XDG_CACHE_HOME for what is cached" % error.filename,
+              file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
