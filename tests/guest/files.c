@@ -277,6 +277,21 @@ TEST(statfs_tells_the_file_system)
     CHECK_ERR(fstatfs(-1, &fs), EBADF);
 }
 
+TEST(a_file_without_attributes_has_an_empty_list)
+{
+    char list[100];
+    enter_scratch();
+    int fd = make("f", "");
+    CHECK(syscall(SYS_listxattr, "f", list, sizeof list) >= 0); /* a security module may add one */
+    CHECK(syscall(SYS_flistxattr, fd, list, sizeof list) >= 0);
+    CHECK(syscall(SYS_getxattr, "f", "user.x", list, sizeof list) < 0 &&
+          (errno == ENODATA || errno == EOPNOTSUPP));
+    CHECK_ERR(syscall(SYS_getxattr, "missing", "user.x", list, sizeof list), ENOENT);
+    CHECK_ERR(syscall(SYS_listxattr, "missing", list, sizeof list), ENOENT);
+    CHECK_ERR(syscall(SYS_flistxattr, -1, list, sizeof list), EBADF);
+    CHECK_ERR(syscall(SYS_getxattr, "f", 8, list, sizeof list), EFAULT);
+}
+
 TEST(sync_calls_succeed)
 {
     enter_scratch();
