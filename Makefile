@@ -30,7 +30,8 @@ $(UAPI):
 	$(V)ln -sfn /usr/include/x86_64-linux-gnu/asm $(BUILD)/uapi/asm
 	$(V)touch $@
 
-$(KERNEL_OBJ): | $(UAPI)
+# All objects are made anew when the way they are made changes.
+$(KERNEL_OBJ): Makefile | $(UAPI)
 
 $(BUILD)/%.c.o: %.c
 	@mkdir -p $(@D)
@@ -114,7 +115,7 @@ USER_OBJ := $(foreach n,$(USER_NAMES),$(patsubst %,$(BUILD)/u/%.o,$(call user_sr
 TEST_OBJ := $(TEST_NAMES:%=$(BUILD)/u/tests/guest/%.c.o) $(BENCH_NAMES:%=$(BUILD)/u/tests/bench/%.c.o)
 
 user: $(USER_PROGRAMS) $(TEST_PROGRAMS)
-$(LIBC_OBJ) $(USER_OBJ) $(TEST_OBJ): | $(UAPI) $(NEWLIB_MADE) $(SYS_NAMES) $(HOSTLIB_MADE)
+$(LIBC_OBJ) $(USER_OBJ) $(TEST_OBJ): Makefile | $(UAPI) $(NEWLIB_MADE) $(SYS_NAMES) $(HOSTLIB_MADE)
 $(LIBC_OBJ): CFLAGS_PROTECT := -fno-stack-protector
 
 $(BUILD)/u/%.c.o: %.c
