@@ -60,11 +60,12 @@ def launch(target):
     machine.check_built(options.tree)
     iso = os.path.join(work, "vivarium.iso")
     image.make_iso(iso, options.tree.kernel, options.full_cmdline(), [options.tree.initrd] + options.overlays)
+    start = calendar.timegm(time.strptime(machine.START_DATE, "%Y-%m-%dT%H:%M:%S"))
     ports = {"console": free_port(), "log": free_port()}
     config = os.path.join(work, "bochsrc")
     with open(config, "w", encoding="utf-8") as file:
         file.write(CONFIG.format(share=found.share, cpus=options.cpus, mem=options.mem, iso=iso, work=work,
-                                 start=calendar.timegm(time.strptime(machine.START_DATE, "%Y-%m-%dT%H:%M:%S")), **ports))
+                                 start=start, **ports))
     target.spawn(found.command + ["-q", "-f", config], dict(found.env, TERM="xterm"))
     for name in ("console", "log"):
         getattr(target, name).sock = connect(target, ports[name])

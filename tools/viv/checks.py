@@ -89,9 +89,11 @@ def files_and_functions_are_short():
 def sources_are_formatted():
     if not shutil.which("clang-format"):
         return ["clang-format is missing: run ./viv setup"]
-    version = re.search(r"version (\d+)", subprocess.run(["clang-format", "--version"], capture_output=True, text=True).stdout)
+    said = subprocess.run(["clang-format", "--version"], capture_output=True, text=True).stdout
+    version = re.search(r"version (\d+)", said)
     if version and int(version.group(1)) != FORMAT_VERSION:
-        print("note    the formatting is checked with clang-format %d only, here is %s" % (FORMAT_VERSION, version.group(1)))
+        print("note    the formatting is checked with clang-format %d only, here is %s"
+              % (FORMAT_VERSION, version.group(1)))
         return []
     names = source.tracked(".c", ".h")
     done = subprocess.run(["clang-format", "--dry-run", "-Werror", "--ferror-limit=1"] + names, cwd=paths.ROOT,

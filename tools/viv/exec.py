@@ -143,7 +143,7 @@ def interactive(options, qemu_extra=()):
             command += qemu.boot_arguments(options, options.cmdline, work)
         command += ["-chardev", "stdio,id=con,mux=on,signal=off", "-serial", "chardev:con", "-mon", "chardev=con"]
         command += gdb_socket(paths.TREE)
-        say.step("booting; type 'poweroff' to end, or ^A x to stop the emulator; ./viv gdb debugs it from another terminal")
+        say.step("booting; 'poweroff' ends it, ^A x stops the emulator; ./viv gdb in another terminal debugs it")
         return min(1, subprocess.call(command + list(qemu_extra), cwd=work) & ~1)
 
 

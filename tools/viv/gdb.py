@@ -1,4 +1,4 @@
-"""`./viv gdb`: GDB with symbols, on the kernel that `./viv run` runs, or on a fresh one stopped at its first instruction."""
+"""`./viv gdb`: GDB with symbols, on the kernel that `./viv run` runs, or on a fresh one stopped at its start."""
 import os
 import socket
 import subprocess

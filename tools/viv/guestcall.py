@@ -58,7 +58,9 @@ class Kernel:
             if not arguments:
                 return match.group()
             value = arguments.pop(0)
-            return self.string(value) if match.group().endswith("s") else format(value, "#x" if "x" in match.group() else "d")
+            if match.group().endswith("s"):
+                return self.string(value)
+            return format(value, "#x" if "x" in match.group() else "d")
         return re.sub(r"%[-0-9.]*[lz]*[sduxi]", fill, self.string(registers["rdi"])).strip()
 
     def string(self, address, limit=200):

@@ -1,4 +1,4 @@
-"""References of the documents to lines of the source, as `FILE:LINE` (`name`): checked by the tests, renumbered by ./viv tidy."""
+"""References of the documents to lines of the source, as `FILE:LINE` (`name`): the tests check them, ./viv tidy renumbers."""
 import os
 import re
 
@@ -10,8 +10,8 @@ REFERENCE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.(?:c|h|S|py|ld)):(\d+)`(?:\s+\(`
 def definition_line(name, symbol):
     """The line of a file that defines `symbol`, or else the first that holds it; None if none does."""
     lines = source.read(name).splitlines()
-    patterns = [r"^(?!.*;\s*$)[A-Za-z_].*\b%s\(" % symbol, r"^%s:" % symbol, r"^(struct|enum|union|#\s*define) %s\b" % symbol,
-                r"\b%s\b" % symbol]
+    patterns = [r"^(?!.*;\s*$)[A-Za-z_].*\b%s\(" % symbol, r"^%s:" % symbol,
+                r"^(struct|enum|union|#\s*define) %s\b" % symbol, r"\b%s\b" % symbol]
     for pattern in patterns:
         for number, line in enumerate(lines, 1):
             if re.search(pattern, line):
