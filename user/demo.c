@@ -1,4 +1,4 @@
-/* demo: the same computation as a process, in a container and in a virtual machine.
+/* demo [ROUNDS]: the same computation as a process, in a container and in a virtual machine.
  *
  * First all three run side by side while `worlds` shows them; then each runs alone and is measured.
  * Each world's output is read through a pipe: "work: started" ends its start, the line with the
@@ -16,20 +16,20 @@
 
 #define CGROUP "/sys/fs/cgroup"
 #define WORLDS 3
-#define ROUNDS_ALONE "100"
-#define ROUNDS_TOGETHER "600"
+#define ROUNDS 100       // of the computation, alone
+#define TOGETHER_TIMES 6 // as many while all three run, so that they can be watched
 
 struct world {
     const char *kind;
-    const char *command; // %s: rounds
+    const char *command; // %ld: rounds
     const char *cgroup;  // that is charged for its memory
 };
 
 static const struct world worlds[WORLDS] = {
-    {"process", "exec work %s", CGROUP "/demo-process"},
-    {"container", "exec ctr run --rm --name demo -v /bin/work:/bin/work:ro busybox /bin/work %s",
+    {"process", "exec work %ld", CGROUP "/demo-process"},
+    {"container", "exec ctr run --rm --name demo -v /bin/work:/bin/work:ro busybox /bin/work %ld",
      CGROUP "/ctr/demo"},
-    {"machine", "exec vmm --mem 16 --name demo --append rounds=%s /lib/guests/work",
+    {"machine", "exec vmm --mem 16 --name demo --append rounds=%ld /lib/guests/work",
      CGROUP "/demo-machine"},
 };
 
@@ -72,7 +72,7 @@ static long read_number(const char *path)
 }
 
 /* The child joins its cgroup, so that all it starts is counted there, and becomes the shell. */
-static void become(const struct world *w, const char *rounds, const char *cgroup, int output)
+static void become(const struct world *w, long rounds, const char *cgroup, int output)
 {
     char path[96], command[160];
     dup2(output, 1);
@@ -84,7 +84,7 @@ static void become(const struct world *w, const char *rounds, const char *cgroup
     _exit(127);
 }
 
-static void begin(struct run *r, const struct world *w, const char *rounds)
+static void begin(struct run *r, const struct world *w, long rounds)
 {
     int ends[2];
     memset(r, 0, sizeof *r);
@@ -166,14 +166,14 @@ static int agree(const struct run *runs)
     return good;
 }
 
-static int side_by_side(void)
+static int side_by_side(long rounds)
 {
     struct run runs[WORLDS];
     struct timespec moment = {.tv_nsec = 300000000};
     puts("All three worlds at once:");
     fflush(stdout);
     for (int i = 0; i < WORLDS; i++)
-        begin(&runs[i], &worlds[i], ROUNDS_TOGETHER);
+        begin(&runs[i], &worlds[i], rounds);
     for (int i = 0; i < WORLDS; i++)
         while (runs[i].working == 0 && take_output(&runs[i]))
             ;
@@ -185,11 +185,11 @@ static int side_by_side(void)
     return agree(runs);
 }
 
-static int one_by_one(void)
+static int one_by_one(long rounds)
 {
     struct run runs[WORLDS];
     for (int i = 0; i < WORLDS; i++) {
-        begin(&runs[i], &worlds[i], ROUNDS_ALONE);
+        begin(&runs[i], &worlds[i], rounds);
         finish(&runs[i]);
     }
     printf("\n%-10s %12s %12s %12s %8s  %s\n", "world", "start, ms", "memory, KiB", "work, ms",
@@ -204,11 +204,16 @@ static int one_by_one(void)
     return agree(runs);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    long rounds = argc > 1 ? atol(argv[1]) : ROUNDS;
+    if (rounds < 1 || argc > 2) {
+        fputs("usage: demo [ROUNDS]\n", stderr);
+        return 2;
+    }
     write_text(CGROUP "/cgroup.subtree_control", "+memory");
-    int together = side_by_side();
-    int alone = one_by_one();
+    int together = side_by_side(rounds * TOGETHER_TIMES);
+    int alone = one_by_one(rounds);
     puts(together && alone ? "\nThe three results agree." : "\nThe results do not agree.");
     return together && alone ? 0 : 1;
 }

@@ -54,7 +54,7 @@ def problems_are_one_line_that_says_what_to_do(t):
 
 @test(backends=BOTH)
 def demo_shows_three_worlds_that_agree(t):
-    result = t.exec(["/bin/demo"], cpus=2, limit=300)
+    result = t.exec(["/bin/demo", "10"], cpus=2, limit=300)
     t.contains(result.text, "The three results agree.")
     t.equal(result.status, 0, "status")
     for kind in ("process", "container", "machine"):
