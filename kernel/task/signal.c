@@ -225,6 +225,8 @@ void signal_end_process(struct process *p, int sig)
 {
     struct task *t;
 
+    if (p->group_exit) // what ended it first is its status
+        return;
     p->group_exit = true;
     p->exit_status = sig;
     list_for_each (t, &p->threads, thread_link)
