@@ -7,6 +7,7 @@
 #include "kernel/x86/log.h"
 #include "kernel/x86/trap.h"
 
+#define XCR0_X87 1UL
 #define XCR0_X87_SSE 3UL
 #define XCR0_AVX 4UL
 #define XCR0_AVX512 0xe0UL
@@ -23,7 +24,7 @@ struct xsave_area {
     u32 tag_and_opcode;
     u64 rip, rdp;
     u32 mxcsr, mxcsr_mask;
-    u8 registers[480];
+    u64 x87[16], sse[32], unused[12]; // ST0-7, XMM0-15
     u64 xstate_bv, xcomp_bv, reserved[6];
 };
 static_assert(offsetof(struct xsave_area, mxcsr) == 24 &&
@@ -78,16 +79,32 @@ void fpu_state_init(struct fpu_state *s)
     memset(s, 0, state_size);
     area->fcw = FCW_RESET;
     area->mxcsr = MXCSR_RESET;
-    if (xcr0)
-        area->xstate_bv = XCR0_X87_SSE;
+}
+
+// Whether the x87 part of an area is as FNINIT leaves it (SDM 1, 13.6). Emulators call every
+// component in use, always.
+static bool x87_is_initial(const struct xsave_area *area)
+{
+    u64 used = (area->fcw ^ FCW_RESET) | area->fsw | area->tag_and_opcode | area->rip | area->rdp;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(area->x87); i++)
+        used |= area->x87[i];
+    return !used;
 }
 
 void fpu_save(struct fpu_state *s)
 {
-    if (xcr0)
-        asm volatile("xsave64 %0" : "+m"(*s) : "a"((u32)xcr0), "d"((u32)(xcr0 >> 32)) : "memory");
-    else
+    struct xsave_area *area = (void *)s;
+
+    if (!xcr0) {
         asm volatile("fxsave64 %0" : "+m"(*s) : : "memory");
+        return;
+    }
+    asm volatile("xsave64 %0" : "+m"(*s) : "a"((u32)xcr0), "d"((u32)(xcr0 >> 32)) : "memory");
+    // XRSTOR of x87 state that is in use makes QEMU's TCG change the first CPU's private flags from
+    // whichever CPU it is on (cpu_clear_ignne): a world switch there can lose its own change.
+    if (x87_is_initial(area))
+        area->xstate_bv &= ~XCR0_X87;
 }
 
 void fpu_restore(const struct fpu_state *s)
