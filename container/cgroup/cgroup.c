@@ -224,6 +224,12 @@ void cgroup_set_freeze(struct cgroup *cg, bool freeze)
     }
 }
 
+void cgroup_notify_frozen(struct cgroup *cg)
+{
+    for (struct cgroup *c = cg; c && c->freeze.effective; c = c->parent)
+        notify(c);
+}
+
 // Puts `text` in front of what is at buf[*at..]; false if there is no room.
 static bool prepend(char *buf, size_t *at, const char *text)
 {

@@ -101,6 +101,8 @@ u32 cgroup_effective_weight(struct cgroup *cg);
 // Marks the thread count of cg and up; attach before detach when moving.
 void cgroup_count_task(struct cgroup *cg, int delta);
 void cgroup_set_freeze(struct cgroup *cg, bool freeze);
+// Tells those who poll cgroup.events of cg, and of what is above it, where these are frozen.
+void cgroup_notify_frozen(struct cgroup *cg);
 // Writes "/a/b" for cg relative to `root` ("/" if they are the same; "/.." parts if cg is outside
 // root). Returns length or -ENAMETOOLONG.
 int cgroup_path(struct cgroup *cg, struct cgroup *root, char *buf, size_t size);

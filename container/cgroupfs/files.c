@@ -184,7 +184,8 @@ static int write_subtree_control(struct cgroup *cg, char *text)
 
 static int show_events(struct seqtext *s, struct cgroup *cg)
 {
-    seq_printf(s, "populated %d\nfrozen %d\n", cg->descendant_tasks > 0, cg->freeze.effective);
+    seq_printf(s, "populated %d\nfrozen %d\n", cg->descendant_tasks > 0,
+               cg->freeze.effective && sched_cgroup_rests(cg));
     return 0;
 }
 

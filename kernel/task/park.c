@@ -8,6 +8,7 @@
 #include "kernel/task/task.h"
 #include "kernel/task/timer.h"
 #include "kernel/x86/clock.h"
+#include "kernel/x86/percpu.h"
 
 static struct list parked = LIST_INIT(parked);
 static struct ktimer unpark_timer;
@@ -62,6 +63,7 @@ bool park_unless_may_run(struct task *t, u64 now)
         return true;
     t->parked = true;
     list_append(&parked, &t->rq_link);
+    cgroup_notify_frozen(t->cgroup);
     u64 until = cgroup_throttled_until(t->cgroup, now);
     if (until && (!unpark_timer.armed || unpark_timer.deadline_ns > until))
         ktimer_set(&unpark_timer, max(until, now + NSEC_PER_USEC), unpark_expired);
@@ -76,4 +78,13 @@ void sched_cgroup_changed(struct task *t)
         unpark(t);
     else if (t->running && !task_may_run(t, now))
         sched_kick(t);
+}
+
+bool sched_cgroup_rests(const struct cgroup *cg)
+{
+    for_each_cpu (c) {
+        if (c->current && c->current->cgroup && cgroup_within(c->current->cgroup, cg))
+            return false;
+    }
+    return true;
 }

@@ -7,6 +7,7 @@
 #pragma once
 #include "kernel/lib/types.h"
 
+struct cgroup;
 struct task;
 
 void sched_init(void); // boot CPU
@@ -29,6 +30,8 @@ void sched_kick(struct task *t);
 void sched_account_now(void);
 // A task's cgroup changed, or the cgroup was frozen, thawed, unthrottled: look at it again.
 void sched_cgroup_changed(struct task *t);
+// True if no CPU runs a task of cg or below it: one that was frozen has come to rest.
+bool sched_cgroup_rests(const struct cgroup *cg);
 // Tasks that wait in the runqueue or run, for loadavg.
 u32 sched_runnable(void);
 void sched_set_nice(struct task *t, int nice);
