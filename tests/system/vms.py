@@ -16,7 +16,7 @@ def vivarium_boots_in_vivarium_up_to_its_shell(t):
     t.equal(m.command("ctr run --rm busybox echo in a container in a VM", t.PROMPT),
             "in a container in a VM\n", "what the inner container printed")
     t.contains(m.command("vmm /lib/guests/count", t.PROMPT), "vmm: /dev/kvm: No such")
-    m.send("poweroff\n")
+    m.send("poweroff -f\n")
     m.expect(t.PROMPT)
     t.equal(m.command("grep -c Vivarium /tmp/nest.log", t.PROMPT), "1\n", "inner kernels' first lines in its log")
 
