@@ -200,6 +200,8 @@ struct hv_ops {
     u64 (*nested_entry)(paddr_t pa, bool leaf, bool writable);
     // The next entry sees the nested tables as they are now.
     void (*flush)(struct vcpu *v);
+    // Late launch: this CPU goes on in the root partition (root.h).
+    void (*root_enter_cpu)(void);
 };
 
 extern const struct hv_ops svm_ops, vmx_ops;

@@ -3,6 +3,7 @@
 #include "container/overlay/overlay.h"
 #include "container/cgroupfs/cgroupfs.h"
 #include "hv/hv.h"
+#include "hv/root.h"
 #include "kernel/boot/boot_info.h"
 #include "kernel/dev/tty.h"
 #include "kernel/fs/vfs.h"
@@ -93,6 +94,7 @@ static void start_x86(paddr_t multiboot)
 
 static void start_other_cpu(void)
 {
+    root_enter_cpu();
     klock_acquire();
     sched_start_cpu();
 }
@@ -110,6 +112,8 @@ static void run_boot_test(void)
         panic("viv.test=panic");
     if (strcmp(name, "fault") == 0)
         *(volatile int *)parse_u64 = 0; // read-only text
+    if (strcmp(name, "root") == 0)
+        *(volatile u64 *)phys_to_virt(root_nested) = 0; // the hypervisor's own
     if (strcmp(name, "off") == 0)
         power_off(0);
     if (strcmp(name, "reboot") == 0)
@@ -156,6 +160,8 @@ void kernel_main(paddr_t multiboot)
     overlay_init();
     cgroupfs_init();
     hv_init();
+    root_init();
+    root_enter_cpu();
     syscall_init();
 
     smp_start(start_other_cpu);

@@ -1,5 +1,7 @@
 // AMD SVM with nested paging: APM 2, chapter 15. Enabling, vCPUs, entry, injection, ASIDs.
 
+#include "hv/root.h"
+#include "hv/svm/root.h"
 #include "hv/svm/svm.h"
 
 #include "kernel/lib/err.h"
@@ -20,7 +22,9 @@ static struct svm_cpu {
     struct vmcb host __aligned(4096);   // what VMSAVE keeps of the host
 } svm_cpu[MAX_CPUS];
 
-static u32 asid_count;
+static u32 first_asid = 1, asid_count;
+// svm_switch, or the way to it through the hypervisor below the root partition.
+static void (*run_vmcb)(paddr_t guest, paddr_t host, u64 *reg) = svm_switch;
 bool svm_has_next_rip;
 
 // Bitmaps that intercept all ports, and all MSRs but those that VMLOAD and VMSAVE switch. APM
@@ -67,9 +71,20 @@ static void svm_cpu_enable(struct svm_cpu *c)
 {
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
     wrmsr(MSR_VM_HSAVE_PA, virt_to_phys(c->save_area));
-    c->next_asid = 1;
+    c->next_asid = first_asid;
     c->generation = 1;
     c->enabled = true;
+}
+
+void svm_cpu_is_roots(void)
+{
+    struct svm_cpu *c = &svm_cpu[this_cpu()->id];
+
+    first_asid = ROOT_ASID + 1;
+    c->next_asid = first_asid;
+    c->generation = 1;
+    c->enabled = true;
+    run_vmcb = svm_root_switch;
 }
 
 static int svm_vcpu_create(struct vcpu *v)
@@ -118,7 +133,7 @@ static void take_asid(struct svm_cpu *c, struct svm_vcpu *s)
 {
     s->vmcb->tlb_control = 0;
     if (c->next_asid >= asid_count) {
-        c->next_asid = 1;
+        c->next_asid = first_asid;
         c->generation++;
         s->vmcb->tlb_control = TLB_FLUSH_ALL;
     }
@@ -136,7 +151,8 @@ static void svm_vcpu_load(struct vcpu *v)
     if (v->cpu != this_cpu()->id || s->asid_generation != c->generation)
         take_asid(c, s);
     v->cpu = this_cpu()->id;
-    vmsave(virt_to_phys(&c->host));
+    if (!root_partition)
+        vmsave(virt_to_phys(&c->host));
 }
 
 static void svm_vcpu_put(struct vcpu *v)
@@ -164,7 +180,7 @@ static void svm_enter(struct vcpu *v)
     b->g_pat = v->pat;
     b->virtual_interrupt = (b->virtual_interrupt & ~V_TPR) | v->cr8;
 
-    svm_switch(virt_to_phys(b), virt_to_phys(&svm_cpu[v->cpu].host), v->reg);
+    run_vmcb(virt_to_phys(b), virt_to_phys(&svm_cpu[v->cpu].host), v->reg);
 
     b->tlb_control = 0;
     b->event_injection = 0;
@@ -238,4 +254,5 @@ const struct hv_ops svm_ops = {
     .advance = svm_advance,
     .nested_entry = svm_nested_entry,
     .flush = svm_flush,
+    .root_enter_cpu = svm_root_enter_cpu,
 };

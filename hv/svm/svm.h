@@ -16,6 +16,8 @@ static inline struct svm_vcpu *svm_of(struct vcpu *v)
 
 extern bool svm_has_next_rip; // CPUID 8000_000A EDX.NRIPS
 
+// svm.c: this CPU's SVM belongs to the hypervisor below the root partition.
+void svm_cpu_is_roots(void);
 // state.c
 void svm_vcpu_reset(struct vcpu *v);
 void svm_get_mode(struct vcpu *v, struct hv_mode *m);

@@ -120,6 +120,8 @@ static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM 2, table B-2");
 #define VMEXIT_MSR 0x7c
 #define VMEXIT_SHUTDOWN 0x7f
 #define VMEXIT_VMRUN 0x80
+#define VMEXIT_VMMCALL 0x81
+#define VMEXIT_VMLOAD 0x82
 #define VMEXIT_SKINIT 0x86
 #define VMEXIT_WBINVD 0x89
 #define VMEXIT_MONITOR 0x8a

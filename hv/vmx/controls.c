@@ -83,3 +83,26 @@ void vmx_controls_init(struct vcpu *v)
     vmwrite(VMCS_CR3_TARGET_COUNT, 0);
     vmwrite(VMCS_HOST_RIP, (u64)vmx_exit_entry);
 }
+
+void vmx_root_controls(u64 eptp, paddr_t no_msrs)
+{
+    u32 step = rdmsr(MSR_VMX_BASIC) & VMX_BASIC_TRUE_CONTROLS
+                   ? MSR_VMX_TRUE_PINBASED - MSR_VMX_PINBASED
+                   : 0;
+    u32 pin, processor, processor2, exit, entry;
+
+    adjust(MSR_VMX_PINBASED + step, 0, &pin);
+    adjust(MSR_VMX_PROCBASED + step, CPU_MSR_BITMAPS | CPU_SECONDARY, &processor);
+    adjust(MSR_VMX_PROCBASED2, CPU2_EPT | CPU2_RDTSCP | CPU2_INVPCID | CPU2_XSAVES, &processor2);
+    adjust(MSR_VMX_EXIT + step, EXIT_WANTED, &exit);
+    adjust(MSR_VMX_ENTRY + step, ENTRY_WANTED | ENTRY_GUEST_64, &entry);
+    cpu_vmwrite(VMCS_PIN_CONTROLS, pin);
+    cpu_vmwrite(VMCS_CPU_CONTROLS, processor);
+    cpu_vmwrite(VMCS_CPU_CONTROLS2, processor2);
+    cpu_vmwrite(VMCS_EXIT_CONTROLS, exit);
+    cpu_vmwrite(VMCS_ENTRY_CONTROLS, entry);
+    cpu_vmwrite(VMCS_MSR_BITMAP, no_msrs);
+    cpu_vmwrite(VMCS_EPT_POINTER, eptp);
+    cpu_vmwrite(VMCS_LINK_POINTER, ~0UL);
+    cpu_vmwrite(VMCS_HOST_RIP, (u64)vmx_exit_entry);
+}

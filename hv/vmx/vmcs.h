@@ -46,11 +46,14 @@
 #define VMCS_EXIT_LENGTH 0x440c
 #define VMCS_INSTRUCTION_INFO 0x440e
 #define VMCS_GUEST_ES_LIMIT 0x4800
+#define VMCS_GUEST_TR_LIMIT 0x480e
 #define VMCS_GUEST_GDTR_LIMIT 0x4810
 #define VMCS_GUEST_IDTR_LIMIT 0x4812
 #define VMCS_GUEST_ES_RIGHTS 0x4814
 #define VMCS_GUEST_CS_RIGHTS 0x4816
 #define VMCS_GUEST_SS_RIGHTS 0x4818
+#define VMCS_GUEST_LDTR_RIGHTS 0x4820
+#define VMCS_GUEST_TR_RIGHTS 0x4822
 #define VMCS_GUEST_INTERRUPTIBILITY 0x4824
 #define VMCS_GUEST_ACTIVITY 0x4826
 #define VMCS_GUEST_SYSENTER_CS 0x482a
@@ -68,6 +71,7 @@
 #define VMCS_GUEST_CS_BASE 0x6808
 #define VMCS_GUEST_FS_BASE 0x680e
 #define VMCS_GUEST_GS_BASE 0x6810
+#define VMCS_GUEST_TR_BASE 0x6814
 #define VMCS_GUEST_GDTR_BASE 0x6816
 #define VMCS_GUEST_IDTR_BASE 0x6818
 #define VMCS_GUEST_DR7 0x681a
@@ -108,8 +112,11 @@
 #define CPU_MONITOR BIT(29)
 #define CPU_SECONDARY BIT(31)
 #define CPU2_EPT BIT(1)
+#define CPU2_RDTSCP BIT(3)
 #define CPU2_WBINVD BIT(6)
 #define CPU2_UNRESTRICTED BIT(7)
+#define CPU2_INVPCID BIT(12)
+#define CPU2_XSAVES BIT(20)
 #define EXIT_SAVE_DEBUG BIT(2)
 #define EXIT_HOST_64 BIT(9)
 #define EXIT_SAVE_PAT BIT(18)
@@ -165,6 +172,7 @@ enum vmx_reason {
     REASON_INVD = 13,
     REASON_RDPMC = 15,
     REASON_VMCALL = 18,
+    REASON_VMCLEAR = 19,
     REASON_VMXON = 27,
     REASON_CR = 28,
     REASON_IO = 30,
@@ -181,14 +189,15 @@ enum vmx_reason {
 };
 #define REASON_ENTRY_FAILED BIT(31)
 
-static inline u64 vmread(u64 field)
+// The instructions themselves; hv/vmx/vmx.h has what the backend uses.
+static inline u64 cpu_vmread(u64 field)
 {
     u64 value;
     asm volatile("vmread %1, %0" : "=rm"(value) : "r"(field) : "cc");
     return value;
 }
 
-static inline void vmwrite(u64 field, u64 value)
+static inline void cpu_vmwrite(u64 field, u64 value)
 {
     asm volatile("vmwrite %1, %0" : : "r"(field), "rm"(value) : "cc");
 }
@@ -200,18 +209,18 @@ static inline bool vmxon(paddr_t region)
     return !failed;
 }
 
-static inline void vmclear(paddr_t vmcs)
+static inline void cpu_vmclear(paddr_t vmcs)
 {
     asm volatile("vmclear %0" : : "m"(vmcs) : "memory", "cc");
 }
 
-static inline void vmptrld(paddr_t vmcs)
+static inline void cpu_vmptrld(paddr_t vmcs)
 {
     asm volatile("vmptrld %0" : : "m"(vmcs) : "memory", "cc");
 }
 
 // Single-context invalidation of what was cached from this EPT pointer.
-static inline void invept(u64 eptp)
+static inline void cpu_invept(u64 eptp)
 {
     struct {
         u64 eptp, reserved;
@@ -222,31 +231,6 @@ static inline void invept(u64 eptp)
 static inline void software_nmi(void)
 {
     asm volatile("int $2");
-}
-
-struct descriptor_table {
-    u16 limit;
-    u64 base;
-} __packed;
-
-static inline void store_gdt(struct descriptor_table *t)
-{
-    asm volatile("sgdt %0" : "=m"(*t));
-}
-
-static inline void store_idt(struct descriptor_table *t)
-{
-    asm volatile("sidt %0" : "=m"(*t));
-}
-
-static inline void load_gdt(const struct descriptor_table *t)
-{
-    asm volatile("lgdt %0" : : "m"(*t));
-}
-
-static inline void load_idt(const struct descriptor_table *t)
-{
-    asm volatile("lidt %0" : : "m"(*t));
 }
 
 // switch.S: VMLAUNCH or VMRESUME of the current VMCS with general registers from and to reg[16].

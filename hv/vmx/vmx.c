@@ -11,6 +11,7 @@
 #include "kernel/mm/slab.h"
 #include "kernel/x86/clock.h"
 #include "kernel/x86/cpu.h"
+#include "kernel/x86/descriptors.h"
 #include "kernel/x86/log.h"
 #include "kernel/x86/percpu.h"
 #include "kernel/x86/trap.h"
@@ -39,16 +40,15 @@ static const char *vmx_probe(void)
     return missing;
 }
 
-// Turns VT-x on for this CPU, for good.
-static void vmx_cpu_enable(struct vmx_cpu *c)
+void vmx_cpu_enable(void *region)
 {
     if (!(rdmsr(MSR_FEATURE_CONTROL) & FEATURE_CONTROL_LOCKED))
         wrmsr(MSR_FEATURE_CONTROL, FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMXON);
     write_cr0(read_cr0() | rdmsr(MSR_VMX_CR0_FIXED0));
     write_cr4(read_cr4() | rdmsr(MSR_VMX_CR4_FIXED0) | CR4_VMXE);
-    *(u32 *)c->region = rdmsr(MSR_VMX_BASIC) & 0x7fffffff;
-    c->enabled = vmxon(virt_to_phys(c->region));
-    if (!c->enabled)
+    *(u32 *)region = rdmsr(MSR_VMX_BASIC) & 0x7fffffff;
+    vmx_cpu[this_cpu()->id].enabled = vmxon(virt_to_phys(region));
+    if (!vmx_cpu[this_cpu()->id].enabled)
         panic("hv: CPU %u refuses VMXON, the boot CPU has VT-x", this_cpu()->id);
 }
 
@@ -59,7 +59,7 @@ bool vmx_begin(struct vcpu *v)
     if (vmx_of(v)->current)
         return false;
     if (!c->enabled)
-        vmx_cpu_enable(c);
+        vmx_cpu_enable(c->region);
     if (!vmx_of(v)->cleared) { // SDM 3C, 24.11.3: before a VMCS is used for the first time
         vmclear(virt_to_phys(vmx_of(v)->vmcs));
         vmx_of(v)->cleared = true;
@@ -106,33 +106,32 @@ static void vmx_vcpu_destroy(struct vcpu *v)
     kfree(v->vendor);
 }
 
-// Host state that differs from CPU to CPU or from task to task (SDM 3C, 24.5).
-static void write_host_state(void)
+void vmx_write_host_state(void)
 {
     struct descriptor_table gdt, idt;
 
     store_gdt(&gdt);
     store_idt(&idt);
-    vmwrite(VMCS_HOST_CR0, read_cr0());
-    vmwrite(VMCS_HOST_CR3, read_cr3());
-    vmwrite(VMCS_HOST_CR4, read_cr4());
-    vmwrite(VMCS_HOST_CS, SEL_KERNEL_CODE);
-    vmwrite(VMCS_HOST_SS, SEL_KERNEL_DATA);
-    vmwrite(VMCS_HOST_DS, 0);
-    vmwrite(VMCS_HOST_ES, 0);
-    vmwrite(VMCS_HOST_FS, 0);
-    vmwrite(VMCS_HOST_GS, 0);
-    vmwrite(VMCS_HOST_TR, SEL_TSS);
-    vmwrite(VMCS_HOST_TR_BASE, (u64)&this_cpu()->tss);
-    vmwrite(VMCS_HOST_FS_BASE, rdmsr(MSR_FS_BASE));
-    vmwrite(VMCS_HOST_GS_BASE, rdmsr(MSR_GS_BASE));
-    vmwrite(VMCS_HOST_GDTR_BASE, gdt.base);
-    vmwrite(VMCS_HOST_IDTR_BASE, idt.base);
-    vmwrite(VMCS_HOST_SYSENTER_CS, rdmsr(MSR_SYSENTER_CS));
-    vmwrite(VMCS_HOST_SYSENTER_ESP, rdmsr(MSR_SYSENTER_ESP));
-    vmwrite(VMCS_HOST_SYSENTER_EIP, rdmsr(MSR_SYSENTER_EIP));
-    vmwrite(VMCS_HOST_EFER, rdmsr(MSR_EFER));
-    vmwrite(VMCS_HOST_PAT, rdmsr(MSR_PAT));
+    cpu_vmwrite(VMCS_HOST_CR0, read_cr0());
+    cpu_vmwrite(VMCS_HOST_CR3, read_cr3());
+    cpu_vmwrite(VMCS_HOST_CR4, read_cr4());
+    cpu_vmwrite(VMCS_HOST_CS, SEL_KERNEL_CODE);
+    cpu_vmwrite(VMCS_HOST_SS, SEL_KERNEL_DATA);
+    cpu_vmwrite(VMCS_HOST_DS, 0);
+    cpu_vmwrite(VMCS_HOST_ES, 0);
+    cpu_vmwrite(VMCS_HOST_FS, 0);
+    cpu_vmwrite(VMCS_HOST_GS, 0);
+    cpu_vmwrite(VMCS_HOST_TR, SEL_TSS);
+    cpu_vmwrite(VMCS_HOST_TR_BASE, (u64)&this_cpu()->tss);
+    cpu_vmwrite(VMCS_HOST_FS_BASE, rdmsr(MSR_FS_BASE));
+    cpu_vmwrite(VMCS_HOST_GS_BASE, rdmsr(MSR_GS_BASE));
+    cpu_vmwrite(VMCS_HOST_GDTR_BASE, gdt.base);
+    cpu_vmwrite(VMCS_HOST_IDTR_BASE, idt.base);
+    cpu_vmwrite(VMCS_HOST_SYSENTER_CS, rdmsr(MSR_SYSENTER_CS));
+    cpu_vmwrite(VMCS_HOST_SYSENTER_ESP, rdmsr(MSR_SYSENTER_ESP));
+    cpu_vmwrite(VMCS_HOST_SYSENTER_EIP, rdmsr(MSR_SYSENTER_EIP));
+    cpu_vmwrite(VMCS_HOST_EFER, rdmsr(MSR_EFER));
+    cpu_vmwrite(VMCS_HOST_PAT, rdmsr(MSR_PAT));
 }
 
 static void swap_msr(u32 msr, u64 *other)
@@ -163,7 +162,8 @@ static void vmx_vcpu_load(struct vcpu *v)
     if (v->cpu != this_cpu()->id)
         invept(vmx_of(v)->eptp);
     v->cpu = this_cpu()->id;
-    write_host_state();
+    if (!root_partition)
+        vmx_write_host_state();
     swap_msrs(vmx_of(v));
 }
 
@@ -212,7 +212,8 @@ static void vmx_enter(struct vcpu *v)
     write_cr2(x->cr2);
     write_dr6(v->dr6);
 
-    bool refused = vmx_switch(v->reg, x->launched);
+    bool refused = root_partition ? vmx_hypercall(ROOT_RUN, (u64)v->reg, x->launched)
+                                  : vmx_switch(v->reg, x->launched);
 
     v->dr6 = read_dr6();
     x->cr2 = read_cr2();
@@ -295,4 +296,5 @@ const struct hv_ops vmx_ops = {
     .advance = vmx_advance,
     .nested_entry = vmx_nested_entry,
     .flush = vmx_flush,
+    .root_enter_cpu = vmx_root_enter_cpu,
 };

@@ -1,7 +1,54 @@
 // The Intel backend's own: what a vCPU has there.
 #pragma once
 #include "hv/hv.h"
+#include "hv/root.h"
 #include "hv/vmx/vmcs.h"
+
+// The VMX instructions. In the root partition the hypervisor below executes them.
+static inline u64 vmx_hypercall(enum root_hypercall call, u64 a, u64 b)
+{
+    u64 result = call;
+
+    asm volatile("vmcall" : "+a"(result) : "D"(a), "S"(b) : "memory", "cc");
+    return result;
+}
+
+static inline u64 vmread(u64 field)
+{
+    return root_partition ? vmx_hypercall(ROOT_VMREAD, field, 0) : cpu_vmread(field);
+}
+
+static inline void vmwrite(u64 field, u64 value)
+{
+    if (root_partition)
+        vmx_hypercall(ROOT_VMWRITE, field, value);
+    else
+        cpu_vmwrite(field, value);
+}
+
+static inline void vmclear(paddr_t vmcs)
+{
+    if (root_partition)
+        vmx_hypercall(ROOT_VMCLEAR, vmcs, 0);
+    else
+        cpu_vmclear(vmcs);
+}
+
+static inline void vmptrld(paddr_t vmcs)
+{
+    if (root_partition)
+        vmx_hypercall(ROOT_VMPTRLD, vmcs, 0);
+    else
+        cpu_vmptrld(vmcs);
+}
+
+static inline void invept(u64 eptp)
+{
+    if (root_partition)
+        vmx_hypercall(ROOT_INVEPT, eptp, 0);
+    else
+        cpu_invept(eptp);
+}
 
 struct vmx_vcpu {
     void *vmcs;
@@ -25,9 +72,19 @@ static inline struct vmx_vcpu *vmx_of(struct vcpu *v)
 bool vmx_begin(struct vcpu *v);
 void vmx_end(struct vcpu *v, bool begun);
 
+// vmx.c: turns VT-x on for this CPU, for good; the region is VMXON's page.
+void vmx_cpu_enable(void *region);
+// What the CPU loads at a VM exit, into the current VMCS: this kernel, as it is on this CPU (SDM
+// 3C, 24.5).
+void vmx_write_host_state(void);
+// root.c: late launch.
+void vmx_root_enter_cpu(void);
+
 // controls.c: fills in what never changes.
 const char *vmx_controls_probe(void);
 void vmx_controls_init(struct vcpu *v);
+// Those of the root partition, into the current VMCS: hardly anything exits.
+void vmx_root_controls(u64 eptp, paddr_t msr_bitmap);
 
 // state.c
 void vmx_vcpu_reset(struct vcpu *v);
