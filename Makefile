@@ -23,10 +23,11 @@ kernel: $(BUILD)/vivarium.elf32
 
 # The Linux ABI's constants and structures, from Debian's linux-libc-dev and from nothing else in /usr/include.
 UAPI := $(BUILD)/uapi/.made
-$(UAPI):
+$(UAPI): Makefile
 	$(V)mkdir -p $(BUILD)/uapi
 	$(V)ln -sfn /usr/include/linux $(BUILD)/uapi/linux
 	$(V)ln -sfn /usr/include/asm-generic $(BUILD)/uapi/asm-generic
+	$(V)ln -sfn /usr/include/video $(BUILD)/uapi/video
 	$(V)ln -sfn /usr/include/x86_64-linux-gnu/asm $(BUILD)/uapi/asm
 	$(V)touch $@
 
@@ -147,7 +148,7 @@ $(foreach n,$(BENCH_NAMES),$(eval $(call link_program,$(BUILD)/bench/$(n),$(BUIL
 GUEST_NAMES := $(sort $(patsubst tests/guests/%.c,%,$(wildcard tests/guests/*.c)))
 GUEST_LIB   := $(patsubst %,$(BUILD)/g/%.o,$(wildcard tests/guests/lib/*.[cS]))
 GUEST_LDS   := tests/guests/lib/guest.ld
-GUESTS      := $(GUEST_NAMES:%=$(BUILD)/guests/%) $(BUILD)/guests/flat $(BUILD)/guests/count32
+GUESTS      := $(GUEST_NAMES:%=$(BUILD)/guests/%) $(BUILD)/guests/flat $(BUILD)/guests/bzimage $(BUILD)/guests/count32
 CFLAGS_GUEST := -std=gnu17 -O2 -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
     -fcf-protection=none -fno-asynchronous-unwind-tables -MMD -MP $(CFLAGS_WARN) -I.
 GUEST_LINK := $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments
@@ -165,9 +166,11 @@ $(BUILD)/guests/%: $(BUILD)/g/tests/guests/%.c.o $(BUILD)/g/user/work/checksum.c
 $(BUILD)/guests/count32: $(BUILD)/guests/count
 	$(V)$(OBJCOPY) -O elf32-i386 $< $@
 
-$(BUILD)/guests/flat: $(BUILD)/g/tests/guests/flat.S.o
+$(BUILD)/guests/flat: TEXT := 0x200000
+$(BUILD)/guests/bzimage: TEXT := 0
+$(BUILD)/guests/flat $(BUILD)/guests/bzimage: $(BUILD)/guests/%: $(BUILD)/g/tests/guests/%.S.o
 	@mkdir -p $(@D)
-	$(V)$(GUEST_LINK) -Wl,-Ttext=0x200000 -o $@.elf $<
+	$(V)$(GUEST_LINK) -Wl,-Ttext=$(TEXT) -o $@.elf $<
 	$(V)$(OBJCOPY) -O binary -j .text $@.elf $@
 
 # the root file system

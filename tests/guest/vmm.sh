@@ -29,9 +29,9 @@ report() {
     failed=1
 }
 
-# patch FILE OFFSET BYTES: a copy of the counting kernel, spoilt.
+# patch FILE OFFSET BYTES [KERNEL]: a copy of a kernel (the counting one), spoilt.
 patch() {
-    cp $GUESTS/count $work/$1
+    cp $GUESTS/${4:-count} $work/$1
     printf "$3" | dd of=$work/$1 bs=1 seek=$2 conv=notrunc 2>/dev/null
 }
 
@@ -46,6 +46,10 @@ expect passes_the_guests_status 9 "count 1" --append "status=9" $GUESTS/count
 expect counts_exits 0 "exits: port I/O" --stats $GUESTS/count
 expect loads_without_elf 0 "flat kernel" $GUESTS/flat
 expect loads_32_bit_elf 0 "count 3" --append "count=3" $GUESTS/count32
+expect enters_linux_in_64_bit_mode 0 "64 4 console=ttyS0" --kernel $GUESTS/bzimage
+expect enters_linux_in_32_bit_mode 0 "32 4 console=ttyS0" --start 32 --kernel $GUESTS/bzimage
+expect hands_linux_its_command_line 0 " x=1 count=1" --append "x=1 count=1" $GUESTS/bzimage
+expect hands_linux_its_initrd 0 "content" --initrd $work/module --start 32 $GUESTS/bzimage
 expect interrupts_a_halted_guest 0 "30 ticks" --append "ticks=30" $GUESTS/timer
 expect interrupts_a_spinning_guest 0 "30 ticks" --append "ticks=30 spin=1" $GUESTS/timer
 expect memory_outside_the_slots_is_nowhere 0 "holes probed, 0 wrong" $GUESTS/hole
@@ -77,10 +81,36 @@ patch badentry 24 '\000\000\000\001'
 patch badphoff 32 '\377\377\377\177'
 patch badphentsize 54 '\001'
 
+head -c 800 $GUESTS/bzimage >$work/shortbz
+head -c 550 $GUESTS/bzimage >$work/shorterbz
+head -c 1400 $GUESTS/bzimage >$work/shortkernel
+head -c 3000000 /dev/zero >$work/big
+patch oldbz 518 '\001\002' bzimage
+patch zimage 529 '\000' bzimage
+patch hugebz 608 '\000\000\000\100' bzimage
+patch no64bz 566 '\000' bzimage
+patch lowbz 556 '\000\000\040\000' bzimage
+
+expect refuses_a_truncated_bzimage 2 "$work/shortbz: setup_header: setup_sects 1 and syssize 0x40" $work/shortbz
+expect refuses_a_truncated_setup_header 2 "$work/shorterbz: setup_header: truncated" $work/shorterbz
+expect refuses_a_truncated_bzimage_kernel 2 "shortkernel: setup_header: setup_sects 1 and syssize 0x40" $work/shortkernel
+expect refuses_an_old_boot_protocol 2 "$work/oldbz: setup_header: version 0x0201" $work/oldbz
+expect refuses_a_zimage 2 "$work/zimage: setup_header: loadflags 0x00" $work/zimage
+expect refuses_a_bzimage_that_does_not_fit 2 "$work/hugebz: setup_header: init_size 0x40000000" $work/hugebz
+expect refuses_an_entry_that_is_not_there 2 "$work/no64bz: setup_header: xloadflags 0x0" --start 64 $work/no64bz
+expect enters_what_has_32_bits_only_there 0 "32 4 console" $work/no64bz
+expect refuses_an_unknown_entry 2 "--start 8: not 16" --start 8 $GUESTS/bzimage
+expect refuses_an_initrd_that_does_not_fit 2 "$work/big: 3000000 bytes do not fit between the kernel's end at 0x110000 and 0x300000 (the end of memory)" \
+    --mem 3 --initrd $work/big $GUESTS/bzimage
+expect refuses_an_initrd_above_its_limit 2 "and 0x200001 (initrd_addr_max)" --initrd $work/big $work/lowbz
+expect refuses_a_missing_initrd 2 "$work/none: No such file" --initrd $work/none $GUESTS/bzimage
+expect refuses_an_initrd_for_multiboot 2 "--initrd $work/module: a Multiboot kernel" --initrd $work/module $GUESTS/count
+expect refuses_a_long_command_line 2 "setup_header: cmdline_size 255: the command line has" \
+    --append "$(head -c 300 /dev/zero | tr '\0' x)" $GUESTS/bzimage
 expect refuses_a_missing_kernel 2 "$work/none: No such file" $work/none
 expect refuses_a_directory 2 "$work: not a regular file" $work
-expect refuses_an_empty_kernel 2 "$work/empty: no Multiboot header" $work/empty
-expect refuses_what_is_not_multiboot 2 "$work/zeros: no Multiboot header" $work/zeros
+expect refuses_an_empty_kernel 2 "$work/empty: no kernel: neither" $work/empty
+expect refuses_what_is_no_kernel 2 "$work/zeros: no kernel: neither" $work/zeros
 expect refuses_a_truncated_kernel 2 "$work/short" $work/short
 expect refuses_a_truncated_header 2 "$work/shorter" $work/shorter
 expect refuses_a_bad_class 2 "badclass: ELF header: EI_CLASS 3" $work/badclass

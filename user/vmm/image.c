@@ -137,7 +137,7 @@ static void check_program_headers(const struct image *image, const struct elf *e
 struct placement image_load_elf(const struct image *image, struct guest_memory guest)
 {
     struct elf elf = read_elf(image);
-    struct placement p = {.start = UINT64_MAX};
+    struct placement p = {.start = UINT64_MAX, .wide = elf.wide};
     bool entered = false;
 
     check_program_headers(image, &elf);

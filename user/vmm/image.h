@@ -1,4 +1,5 @@
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@ struct image {
 struct placement {
     uint64_t start, end;
     uint32_t entry;
+    bool wide; /* an ELF64 for x86-64 */
 };
 
 struct guest_memory {

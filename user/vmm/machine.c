@@ -162,35 +162,6 @@ void machine_create(struct machine *m, uint64_t ram_size)
     uart_init(&m->com[1], STDERR_FILENO);
 }
 
-static struct kvm_segment flat_segment(uint16_t selector, uint8_t type)
-{
-    return (struct kvm_segment){.base = 0,
-                                .limit = 0xffffffff,
-                                .selector = selector,
-                                .type = type,
-                                .present = 1,
-                                .db = 1,
-                                .s = 1,
-                                .g = 1};
-}
-
-void machine_start_at(struct machine *m, uint32_t entry, uint32_t eax, uint32_t ebx)
-{
-    struct kvm_sregs sregs;
-
-    if (ioctl(m->vcpu_fd, KVM_GET_SREGS, &sregs) < 0)
-        die_errno("KVM_GET_SREGS");
-    sregs.cs = flat_segment(0x08, 0xb);
-    sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = flat_segment(0x10, 0x3);
-    sregs.cr0 = 0x11; /* PE, ET */
-    sregs.cr3 = sregs.cr4 = sregs.efer = 0;
-    if (ioctl(m->vcpu_fd, KVM_SET_SREGS, &sregs) < 0)
-        die_errno("KVM_SET_SREGS");
-    struct kvm_regs regs = {.rip = entry, .rax = eax, .rbx = ebx, .rflags = 2};
-    if (ioctl(m->vcpu_fd, KVM_SET_REGS, &regs) < 0)
-        die_errno("KVM_SET_REGS");
-}
-
 void machine_dump(struct machine *m)
 {
     struct kvm_regs r;

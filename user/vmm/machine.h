@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <linux/kvm.h>
 
+#include "user/vmm/boot.h"
 #include "user/vmm/cmos.h"
 #include "user/vmm/pic.h"
 #include "user/vmm/pit.h"
@@ -45,9 +46,8 @@ struct machine {
 /* Makes the VM, its memory and its vCPU at reset. Ends the program with a message when KVM refuses.
  */
 void machine_create(struct machine *m, uint64_t ram_size);
-/* The vCPU's state at a Multiboot kernel's entry: 32-bit flat segments, paging off. Multiboot
- * 0.6.96, 3.2. */
-void machine_start_at(struct machine *m, uint32_t entry, uint32_t eax, uint32_t ebx);
+/* Sets the vCPU's first state; what it needs in memory goes below 0x8000. */
+void machine_start_at(struct machine *m, const struct boot_entry *entry);
 /* Runs the guest until it stops; returns the status for exit(). */
 int machine_run(struct machine *m);
 

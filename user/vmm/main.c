@@ -1,12 +1,12 @@
-/* vmm: boots a Multiboot kernel as a guest of /dev/kvm, with its serial console on standard input
- * and output. */
+/* vmm: boots a kernel as a guest of /dev/kvm, with its serial console on standard input and output.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/vmm/boot.h"
 #include "user/vmm/machine.h"
-#include "user/vmm/multiboot.h"
 #include "user/vmm/say.h"
 
 enum { DEFAULT_MIB = 64, MIN_MIB = 2, MAX_MIB = 3072 };
@@ -19,8 +19,8 @@ struct options {
 };
 
 static const char usage[] =
-    "usage: vmm [--mem MB] [--module FILE[=ARGS]]... [--append \"CMDLINE\"] [--stats] "
-    "[--name NAME] KERNEL";
+    "usage: vmm [--mem MB] [--initrd FILE] [--module FILE[=ARGS]]... [--append \"CMDLINE\"] "
+    "[--start 16|32|64] [--stats] [--name NAME] [--kernel] KERNEL";
 
 static uint64_t parse_memory(const char *text)
 {
@@ -43,6 +43,33 @@ static void add_module(struct boot_request *boot, char *text)
     boot->modules[boot->module_count++] = (struct boot_module){.file = text, .args = args};
 }
 
+static unsigned parse_start(const char *text)
+{
+    if (strcmp(text, "16") && strcmp(text, "32") && strcmp(text, "64"))
+        die(STATUS_USAGE, "--start %s: not 16, 32 or 64", text);
+    return (unsigned)strtoul(text, NULL, 10);
+}
+
+static void parse_value(struct options *o, const char *option, char *value)
+{
+    if (!strcmp(option, "--mem"))
+        o->ram_size = parse_memory(value);
+    else if (!strcmp(option, "--module"))
+        add_module(&o->boot, value);
+    else if (!strcmp(option, "--initrd"))
+        o->boot.initrd = value;
+    else if (!strcmp(option, "--append"))
+        o->boot.append = value;
+    else if (!strcmp(option, "--start"))
+        o->boot.start = parse_start(value);
+    else if (!strcmp(option, "--name"))
+        o->name = value;
+    else if (!strcmp(option, "--kernel"))
+        o->boot.kernel = value;
+    else
+        die(STATUS_USAGE, "%s: unknown option; %s", option, usage);
+}
+
 static struct options parse(int argc, char **argv)
 {
     struct options o = {.ram_size = DEFAULT_MIB * MIB};
@@ -60,23 +87,15 @@ static struct options parse(int argc, char **argv)
         }
         if (i + 1 == argc)
             die(STATUS_USAGE, "%s: unknown option, or its value is missing; %s", option, usage);
-        char *value = argv[++i];
-        if (!strcmp(option, "--mem"))
-            o.ram_size = parse_memory(value);
-        else if (!strcmp(option, "--module"))
-            add_module(&o.boot, value);
-        else if (!strcmp(option, "--append"))
-            o.boot.append = value;
-        else if (!strcmp(option, "--name"))
-            o.name = value;
-        else
-            die(STATUS_USAGE, "%s: unknown option; %s", option, usage);
+        parse_value(&o, option, argv[++i]);
     }
-    if (i + 1 != argc)
+    if (i < argc && !o.boot.kernel)
+        o.boot.kernel = argv[i++];
+    if (i != argc || !o.boot.kernel)
         die(STATUS_USAGE, "%s", usage);
-    o.boot.kernel = argv[i];
+    const char *slash = strrchr(o.boot.kernel, '/');
     if (!o.name)
-        o.name = strrchr(argv[i], '/') ? strrchr(argv[i], '/') + 1 : argv[i];
+        o.name = slash ? slash + 1 : o.boot.kernel;
     return o;
 }
 
@@ -87,8 +106,8 @@ int main(int argc, char **argv)
 
     m.name = o.name;
     machine_create(&m, o.ram_size);
-    struct boot_entry entry = multiboot_load(&o.boot, m.ram, m.ram_size);
-    machine_start_at(&m, entry.eip, entry.eax, entry.ebx);
+    struct boot_entry entry = boot_load(&o.boot, (struct guest_memory){m.ram, m.ram_size});
+    machine_start_at(&m, &entry);
     int status = machine_run(&m);
     if (o.stats)
         machine_print_stats(&m);

@@ -3,13 +3,12 @@
  * all strings lie between 0x10000 and 0x20000, where no kernel is loaded that starts at 1 MiB.
  * Modules follow the kernel, page aligned.
  */
-#include "user/vmm/multiboot.h"
+#include "user/vmm/boot.h"
 
 #include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 
-#include "user/vmm/image.h"
 #include "user/vmm/machine.h"
 #include "user/vmm/say.h"
 
@@ -24,7 +23,7 @@ enum {
     WANT_MASK = 0xffff,
     AOUT_KLUDGE = 1 << 16
 };
-enum { INFO_AREA = 0x10000, INFO_AREA_END = 0x20000, EBDA = 0x9fc00 };
+enum { INFO_AREA = 0x10000, INFO_AREA_END = 0x20000 };
 enum {
     HAS_MEMORY = 1,
     HAS_CMDLINE = 4,
@@ -91,24 +90,27 @@ static uint32_t low_put_words(struct low_area *low, const char *file, const char
     return at;
 }
 
-/* Finds the header: the offset in the file, or ends the program. */
+/* Finds the header: the offset in the file, or SEARCH. What a header has behind its checksum may be
+ * cut off. */
 static size_t find_header(const struct image *image, struct mb_header *header)
 {
     size_t limit = image->size < SEARCH ? image->size : SEARCH;
 
     for (size_t at = 0; at + 12 <= limit; at += 4) {
+        size_t left = image->size - at;
         memset(header, 0, sizeof(*header));
-        memcpy(header, image->data + at, 12);
-        if (header->magic != HEADER_MAGIC || header->magic + header->flags + header->checksum != 0)
-            continue;
-        size_t size = header->flags & AOUT_KLUDGE ? sizeof(*header) : 12;
-        if (at + size > image->size)
-            die(STATUS_USAGE, "%s: Multiboot header: truncated", image->file);
-        memcpy(header, image->data + at, size);
-        return at;
+        memcpy(header, image->data + at, left < sizeof(*header) ? left : sizeof(*header));
+        if (header->magic == HEADER_MAGIC && header->magic + header->flags + header->checksum == 0)
+            return at;
     }
-    die(STATUS_USAGE, "%s: no Multiboot header in the first %d bytes: not a Multiboot kernel",
-        image->file, SEARCH);
+    return SEARCH;
+}
+
+bool multiboot_is(const struct image *kernel)
+{
+    struct mb_header header;
+
+    return find_header(kernel, &header) < SEARCH;
 }
 
 static void check_wants(const struct image *image, const struct mb_header *h)
@@ -156,6 +158,8 @@ static struct placement load_kernel(const struct image *image, struct guest_memo
     struct placement p;
 
     check_wants(image, &header);
+    if (header.flags & AOUT_KLUDGE && at + sizeof(header) > image->size)
+        die(STATUS_USAGE, "%s: Multiboot header: truncated", image->file);
     if (header.flags & AOUT_KLUDGE)
         p = load_flat(image, &header, at, guest);
     else if (image->size >= 4 && !memcmp(image->data, "\177ELF", 4))
@@ -206,20 +210,21 @@ static void describe_memory(struct low_area *low, struct mb_info *info)
     info->mmap_addr = low_put(low, map, sizeof(map));
 }
 
-struct boot_entry multiboot_load(const struct boot_request *request, uint8_t *ram,
-                                 uint64_t ram_size)
+struct boot_entry multiboot_load(const struct boot_request *request, const struct image *kernel,
+                                 struct guest_memory guest)
 {
-    struct low_area low = {.guest = {ram, ram_size}, .next = INFO_AREA + sizeof(struct mb_info)};
-    struct image kernel = image_read(request->kernel);
-    struct placement p = load_kernel(&kernel, low.guest);
+    struct low_area low = {.guest = guest, .next = INFO_AREA + sizeof(struct mb_info)};
+    struct placement p = load_kernel(kernel, guest);
     struct mb_info info = {.flags =
                                HAS_MEMORY | HAS_CMDLINE | HAS_MODULES | HAS_MMAP | HAS_LOADER_NAME};
 
-    image_free(&kernel);
+    if (request->initrd)
+        die(STATUS_USAGE, "%s: --initrd %s: a Multiboot kernel takes --module", kernel->file,
+            request->initrd);
     load_modules(request, &low, p.end, &info);
     describe_memory(&low, &info);
     info.cmdline = low_put_words(&low, request->kernel, request->append);
     info.boot_loader_name = low_put(&low, "vmm", 4);
-    memcpy(ram + INFO_AREA, &info, sizeof(info));
-    return (struct boot_entry){.eip = p.entry, .eax = LOADER_MAGIC, .ebx = INFO_AREA};
+    memcpy(guest.ram + INFO_AREA, &info, sizeof(info));
+    return (struct boot_entry){.bits = 32, .ip = p.entry, .eax = LOADER_MAGIC, .ebx = INFO_AREA};
 }
