@@ -1,6 +1,7 @@
 // From the trap frame of SYSCALL to sys_NAME, and the tracer. Linux's convention (syscall(2)):
 // number in rax, parameters in rdi, rsi, rdx, r10, r8, r9, result or -errno in rax.
 
+#include <asm/unistd_64.h>
 #include <linux/errno.h>
 
 #include "kernel/boot/boot_info.h"
@@ -47,7 +48,7 @@ static size_t trace_parameter(char *buf, size_t size, const char *parameter, siz
         if (n == -ENAMETOOLONG)
             return snprintf(buf, size, "\"%.*s\"...", (int)sizeof(string) - 1, string);
     }
-    if (len > 4 && strncmp(parameter, "int ", 4) == 0)
+    if (len > 4 && strncmp(parameter, "int ", 4) == 0 && parameter[4] != '*')
         return snprintf(buf, size, "%d", (int)value);
     if (value < 10)
         return snprintf(buf, size, "%lu", value);
@@ -78,11 +79,12 @@ static void trace_call(char *buf, size_t size, const char *name, const char *par
 
 static void trace_result(const char *call, long result)
 {
+    int pid = pid_nr(current()->pid, &init_pid_ns);
+
     if (result < 0 && result >= -4095)
-        kprintf("[pid %d] %s = -1 errno %ld\n", pid_nr(current()->pid, &init_pid_ns), call,
-                -result);
+        kprintf("[pid %d] %s = -1 errno %ld\n", pid, call, -result);
     else
-        kprintf("[pid %d] %s = %ld\n", pid_nr(current()->pid, &init_pid_ns), call, result);
+        kprintf("[pid %d] %s = %ld\n", pid, call, result);
 }
 
 static void call(struct trapframe *tf)
@@ -109,6 +111,8 @@ static __attribute__((noinline)) void call_traced(struct trapframe *tf)
     else
         snprintf(text, sizeof(text), "syscall_%u(0x%lx, 0x%lx, 0x%lx)", number, arg[0], arg[1],
                  arg[2]);
+    if (number == __NR_exit || number == __NR_exit_group)
+        kprintf("[pid %d] %s = ?\n", pid_nr(current()->pid, &init_pid_ns), text);
     call(tf);
     trace_result(text, tf->rax);
 }

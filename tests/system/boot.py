@@ -67,3 +67,11 @@ def counted_runs_are_identical(t):
 @test()
 def a_machine_of_eight_cpus_uses_all(t):
     t.equal(t.sh("grep -c ^processor /proc/cpuinfo || nproc", cpus=8).text.strip(), "8", "CPUs")
+
+
+@test()
+def each_system_call_is_traced_on_demand(t):
+    log = t.sh("cat /no/such; exit 7", cmdline="viv.trace=syscalls").log
+    t.matches(log, r"\[pid \d+\] openat\(-100, \"/no/such\", 0, 0\) = -1 errno 2")
+    t.matches(log, r"\[pid \d+\] exit_group\(7\)")
+    t.true("[pid" not in t.sh("true").log, "no trace where none was asked for")
