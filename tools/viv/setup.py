@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 
-from . import paths, say
+from . import debs, paths, say
 
 PACKAGES = """
     gcc libc6-dev binutils make xz-utils linux-libc-dev newlib-source busybox-static zlib1g-dev libmd-dev libjsmn-dev
@@ -124,44 +124,6 @@ def bochs_if_there():
     return None
 
 
-def _mirror():
-    """The Debian mirror that this machine's apt already uses."""
-    lines = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI)|$(ORIGIN)|$(LABEL)"],
-                           capture_output=True, text=True).stdout.splitlines()
-    for line in lines:
-        uri, origin, label = line.split("|")
-        if origin == "Debian" and label == "Debian":
-            return uri
-    raise say.Problem("apt names no Debian mirror: run 'apt-get update' as root, then ./viv setup")
-
-
-def _unpack_bochs():
-    """Brings Debian 13's Bochs into the cache, with a private state of apt's, so that the system stays as it is."""
-    prefix = os.path.join(paths.CACHE, "bochs-" + BOCHS_VERSION)
-    work = prefix + ".apt"
-    shutil.rmtree(work, ignore_errors=True)
-    shutil.rmtree(prefix, ignore_errors=True)
-    for name in ("lists/partial", "cache/archives/partial", "debs"):
-        os.makedirs(os.path.join(work, name))
-    keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
-    with open(os.path.join(work, "sources.list"), "w", encoding="utf-8") as file:
-        file.write("deb [signed-by=%s] %s %s main\n" % (keys, _mirror(), BOCHS_SUITE))
-    options = ["-o", "Dir::Etc::sourcelist=%s/sources.list" % work, "-o", "Dir::Etc::sourceparts=-",
-               "-o", "Dir::State::lists=%s/lists" % work, "-o", "Dir::Cache=%s/cache" % work,
-               "-o", "APT::Sandbox::User=root", "-o", "Acquire::Languages=none"]
-    for command in (["update"], ["download"] + BOCHS_PARTS):
-        done = subprocess.run(["apt-get", "-q"] + options + command, cwd=os.path.join(work, "debs"),
-                              capture_output=True, text=True)
-        if done.returncode != 0:
-            raise say.Problem("cannot fetch Bochs from Debian 13 (%s): check the network, then run ./viv setup"
-                              % (done.stderr.strip().splitlines() or ["no message"])[-1])
-    for name in sorted(os.listdir(os.path.join(work, "debs"))):
-        subprocess.run(["dpkg", "-x", os.path.join(work, "debs", name), prefix], check=True)
-    shutil.rmtree(work)
-    with open(os.path.join(prefix, ".complete"), "w", encoding="utf-8"):
-        pass
-
-
 def ensure_bochs():
     """The Bochs with VT-x, installed if need be."""
     release = debian_release()
@@ -171,7 +133,8 @@ def ensure_bochs():
         install(BOCHS_HOST_LIBS)
         if bochs_if_there() is None:
             say.step("fetching Bochs %s (VT-x) from Debian 13 into %s" % (BOCHS_VERSION, paths.CACHE))
-            _unpack_bochs()
+            debs.cached("bochs-" + BOCHS_VERSION, BOCHS_SUITE,
+                        lambda apt, directory: apt.unpack(BOCHS_PARTS, directory))
     found = bochs_if_there()
     if found is None:
         raise say.Problem("the vmx backend needs Bochs %s with VT-x: use Debian 12 or 13" % BOCHS_VERSION)
