@@ -9,6 +9,7 @@
 #define MSR_BIOS_SIGN_ID 0x8b
 #define MSR_PLATFORM_ID 0x17
 #define MSR_MTRR_DEF_TYPE 0x2ff
+#define MSR_K8_INT_PENDING 0xc0010055 // AMD's guests look for broken C1E states in it
 
 const u32 msr_list[] = {
     MSR_TSC,     MSR_SYSENTER_CS, MSR_SYSENTER_ESP,   MSR_SYSENTER_EIP, MSR_PAT,
@@ -36,6 +37,7 @@ int msr_get(struct vcpu *v, u32 msr, u64 *value)
     case MSR_PLATFORM_ID:
     case MSR_MTRRCAP:
     case MSR_MTRR_DEF_TYPE:
+    case MSR_K8_INT_PENDING:
         *value = 0;
         return 0;
     default:

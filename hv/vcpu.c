@@ -14,6 +14,7 @@
 #include "kernel/mm/vmobject.h"
 #include "kernel/task/signal.h"
 #include "kernel/task/task.h"
+#include "kernel/x86/clock.h"
 #include "kernel/x86/cpu.h"
 #include "kernel/x86/log.h"
 
@@ -317,6 +318,8 @@ static long vcpu_ioctl_locked(struct vcpu *v, u32 cmd, u64 arg)
         return 0;
     case KVM_SET_SIGNAL_MASK:
         return ioctl_set_signal_mask(v, arg);
+    case KVM_GET_TSC_KHZ:
+        return clock_tsc_khz();
     default:
         return -EINVAL;
     }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "user/vmm/acpi.h"
 #include "user/vmm/say.h"
 
 static bool is_elf(const struct image *kernel)
@@ -15,6 +16,7 @@ struct boot_entry boot_load(const struct boot_request *request, struct guest_mem
     struct image kernel = image_read(request->kernel);
     struct boot_entry entry;
 
+    acpi_put_tables(guest);
     if (linux_is(&kernel))
         entry = linux_load(request, &kernel, guest);
     else if (multiboot_is(&kernel))

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "user/vmm/acpi.h"
 #include "user/vmm/machine.h"
 #include "user/vmm/say.h"
 
@@ -29,11 +30,9 @@ enum { E820_RAM = 1, E820_RESERVED = 2 };
 static_assert(offsetof(struct boot_params, hdr) == HEADER_AT, "the setup header in the zero page");
 static_assert(sizeof(struct boot_params) == PAGE, "the zero page");
 
-/* The machine has neither ACPI nor PCI nor APIC nor a keyboard, and says so here; its only serial
- * line is the console. */
+/* The machine has neither PCI nor APIC, and its only serial line for the guest is the console. */
 static const char machine_words[] =
-    "console=ttyS0 acpi=off pci=off nolapic i8042.noaux i8042.nokbd i8042.nopnp tsc=reliable "
-    "8250.nr_uarts=1 reboot=k panic=-1";
+    "console=ttyS0 pci=off nolapic tsc=reliable 8250.nr_uarts=1 panic=-1";
 
 /* A kernel of which the header was read and checked. */
 struct linux_kernel {
@@ -115,19 +114,22 @@ static void place_initrd(struct linux_kernel *k, const char *file, struct guest_
     image_free(&initrd);
 }
 
-static void put_cmdline(struct linux_kernel *k, const char *append, struct guest_memory guest,
-                        uint32_t at, uint32_t end)
+static void put_cmdline(struct linux_kernel *k, const struct boot_request *request,
+                        struct guest_memory guest, uint32_t at, uint32_t end)
 {
     uint32_t max = k->header.version >= 0x0206 ? k->header.cmdline_size : OLD_CMDLINE_SIZE;
-    const char *words = append ? append : "";
-    size_t size = strlen(machine_words) + 1 + strlen(words);
+    const char *words = request->append ? request->append : "";
+    char clock[32] = "";
 
+    if (request->tsc_khz)
+        snprintf(clock, sizeof(clock), " tsc_early_khz=%u", (unsigned)request->tsc_khz);
+    size_t size = strlen(machine_words) + strlen(clock) + 1 + strlen(words);
     if (max > end - at - 1)
         max = end - at - 1;
     if (size > max)
         die(STATUS_USAGE, "%s: setup_header: cmdline_size %u: the command line has %llu letters",
             k->image->file, max, (unsigned long long)size);
-    sprintf((char *)guest.ram + at, "%s %s", machine_words, words);
+    sprintf((char *)guest.ram + at, "%s%s %s", machine_words, clock, words);
     k->header.cmd_line_ptr = at;
 }
 
@@ -136,7 +138,7 @@ static void describe_memory(struct boot_params *params, struct guest_memory gues
     const struct boot_e820_entry map[] = {
         {.addr = 0, .size = EBDA, .type = E820_RAM},
         {.addr = EBDA, .size = HOLE_START - EBDA, .type = E820_RESERVED},
-        {.addr = 0xf0000, .size = MIB - 0xf0000, .type = E820_RESERVED},
+        {.addr = BIOS_AREA, .size = MIB - BIOS_AREA, .type = E820_RESERVED},
         {.addr = MIB, .size = guest.size - MIB, .type = E820_RAM},
     };
 
@@ -147,7 +149,7 @@ static void describe_memory(struct boot_params *params, struct guest_memory gues
 
 static void put_zero_page(const struct linux_kernel *k, struct guest_memory guest)
 {
-    struct boot_params params = {.hdr = k->header};
+    struct boot_params params = {.hdr = k->header, .acpi_rsdp_addr = ACPI_RSDP};
 
     params.screen_info.orig_video_mode = 3;
     params.screen_info.orig_video_cols = 80;
@@ -192,10 +194,10 @@ struct boot_entry linux_load(const struct boot_request *request, const struct im
     k.header.type_of_loader = LOADER_UNDEFINED;
     k.header.code32_start = (uint32_t)k.start;
     if (bits == 16) {
-        put_cmdline(&k, request->append, guest, SETUP_CMDLINE, EBDA);
+        put_cmdline(&k, request, guest, SETUP_CMDLINE, EBDA);
         return start_in_real_mode(&k, guest);
     }
-    put_cmdline(&k, request->append, guest, CMDLINE, CMDLINE_END);
+    put_cmdline(&k, request, guest, CMDLINE, CMDLINE_END);
     put_zero_page(&k, guest);
     return (struct boot_entry){
         .bits = bits, .ip = k.start + (bits == 64 ? ENTRY_64 : 0), .esi = ZERO_PAGE};
@@ -222,7 +224,7 @@ struct boot_entry linux_load_elf(const struct boot_request *request, const struc
     k.end = p.end;
     if (request->initrd)
         place_initrd(&k, request->initrd, guest);
-    put_cmdline(&k, request->append, guest, CMDLINE, CMDLINE_END);
+    put_cmdline(&k, request, guest, CMDLINE, CMDLINE_END);
     put_zero_page(&k, guest);
     return (struct boot_entry){.bits = p.wide ? 64 : 32, .ip = p.entry, .esi = ZERO_PAGE};
 }

@@ -146,6 +146,8 @@ static void make_vcpu(struct machine *m)
     if (m->run == MAP_FAILED)
         die_errno("kvm_run");
     set_cpuid(m);
+    int khz = ioctl(m->vcpu_fd, KVM_GET_TSC_KHZ, 0);
+    m->tsc_khz = khz > 0 ? (uint32_t)khz : 0;
 }
 
 void machine_create(struct machine *m, uint64_t ram_size)

@@ -33,10 +33,12 @@ struct machine {
     struct kvm_run *run;
     uint8_t *ram; /* guest-physical address 0 */
     uint64_t ram_size;
+    uint32_t tsc_khz; /* of the guest's TSC; 0: KVM does not say */
     struct pic pic;
     struct pit pit;
     struct cmos cmos;
-    struct uart com[2]; /* COM1 is the console; what is sent to COM2 goes to standard error */
+    struct uart com[2];    /* COM1 is the console; what is sent to COM2 goes to standard error */
+    uint8_t pm1_enable[2]; /* ACPI's event enables: remembered, and no event ever comes */
     unsigned shutdown_matched; /* letters of "Shutdown" seen at port 0x8900 */
     bool stopped;
     int status; /* the program's exit status, once stopped */

@@ -106,6 +106,7 @@ int main(int argc, char **argv)
 
     m.name = o.name;
     machine_create(&m, o.ram_size);
+    o.boot.tsc_khz = m.tsc_khz;
     struct boot_entry entry = boot_load(&o.boot, (struct guest_memory){m.ram, m.ram_size});
     machine_start_at(&m, &entry);
     int status = machine_run(&m);

@@ -3,17 +3,15 @@
 
 #include <string.h>
 
+#include "user/vmm/acpi.h"
 #include "user/vmm/say.h"
 
 enum {
     PORT_RESET_KEYBOARD = 0x64,
     PORT_FAST_A20 = 0x92,
     PORT_DEBUG_EXIT = 0xf4,
-    PORT_ACPI_PM1A = 0x604,
-    PORT_RESET = 0xcf9,
     PORT_BOCHS_SHUTDOWN = 0x8900,
 };
-enum { ACPI_SLEEP_ENABLE = 0x20 }; /* bit 13, seen in the second byte */
 
 static bool is_pic(uint16_t port)
 {
@@ -50,6 +48,10 @@ static uint8_t read_byte(struct machine *m, uint16_t port)
         return 0; /* no key, and the controller is ready for commands */
     if (port == PORT_FAST_A20)
         return 2;
+    if (port == ACPI_PM1A_ENABLE || port == ACPI_PM1A_ENABLE + 1)
+        return m->pm1_enable[port & 1];
+    if (port >= ACPI_PM1A_EVENT && port < ACPI_PM1A_CONTROL + 2)
+        return port == ACPI_PM1A_CONTROL ? ACPI_SCI_ENABLED : 0;
     m->counts.ports_nowhere++;
     return 0xff;
 }
@@ -89,11 +91,13 @@ static void write_byte(struct machine *m, uint16_t port, uint8_t value)
         uart_write(&m->com[0], 0, value); /* Bochs's debug port: onto the console */
     else if (port == PORT_DEBUG_EXIT)
         machine_stop(m, value);
-    else if (port == PORT_ACPI_PM1A + 1 && value & ACPI_SLEEP_ENABLE)
+    else if (port == ACPI_PM1A_CONTROL + 1 && value & ACPI_SLEEP_ENABLE >> 8)
         machine_stop(m, STATUS_OK);
+    else if (port == ACPI_PM1A_ENABLE || port == ACPI_PM1A_ENABLE + 1)
+        m->pm1_enable[port & 1] = value;
     else if (port == PORT_BOCHS_SHUTDOWN)
         match_shutdown(m, value);
-    else if ((port == PORT_RESET_KEYBOARD && value == 0xfe) || (port == PORT_RESET && value & 4))
+    else if ((port == PORT_RESET_KEYBOARD && value == 0xfe) || (port == ACPI_RESET && value & 4))
         reset(m);
     else
         m->counts.ports_nowhere++;
