@@ -90,22 +90,30 @@ static void *run_thread(void *result)
     return NULL;
 }
 
-/* The monitor's main thread kicks the vCPU's out of the guest, as Linux's monitors do. */
-TEST(a_thread_runs_the_vcpu_and_another_stops_it)
+/* Runs `shared` in a thread of its own; returns when its guest is seen to count. */
+static pthread_t run_shared(int *result)
 {
     struct sigaction action = {.sa_handler = on_kick};
     pthread_t thread;
-    int result = -1;
 
     CHECK_OK(sigaction(SIGUSR1, &action, NULL));
     shared = vm_open(RAM);
     LOAD(&shared, forever);
     start_64(&shared);
-    CHECK_OK(pthread_create(&thread, NULL, run_thread, &result));
+    CHECK_OK(pthread_create(&thread, NULL, run_thread, result));
     volatile uint64_t *count = (volatile uint64_t *)(shared.mem + 0x20000);
     for (long long end = now_ms() + 5000; *count < 1000 && now_ms() < end;)
         sleep_ms(1);
-    CHECK(*count >= 1000); /* the guest's writes show while it runs */
+    CHECK(*count >= 1000);
+    return thread;
+}
+
+/* The monitor's main thread kicks the vCPU's out of the guest, as Linux's monitors do. */
+TEST(a_thread_runs_the_vcpu_and_another_stops_it)
+{
+    int result = -1;
+    pthread_t thread = run_shared(&result);
+
     CHECK_OK(pthread_kill(thread, SIGUSR1));
     CHECK_OK(pthread_join(thread, NULL));
     CHECK_EQ(result, EINTR);
@@ -116,18 +124,10 @@ TEST(a_thread_runs_the_vcpu_and_another_stops_it)
 /* A slot that is deleted while its VM runs in another thread is gone when the call returns. */
 TEST(a_slot_can_be_deleted_while_the_vcpu_runs)
 {
-    struct sigaction action = {.sa_handler = on_kick};
-    pthread_t thread;
     int result = -1;
-
-    CHECK_OK(sigaction(SIGUSR1, &action, NULL));
-    shared = vm_open(RAM);
-    LOAD(&shared, forever);
-    start_64(&shared);
-    CHECK_OK(pthread_create(&thread, NULL, run_thread, &result));
+    pthread_t thread = run_shared(&result);
     volatile uint64_t *count = (volatile uint64_t *)(shared.mem + 0x20000);
-    for (long long end = now_ms() + 5000; *count < 1000 && now_ms() < end;)
-        sleep_ms(1);
+
     CHECK_OK(set_slot(shared.vm, 0, 0, 0, NULL, 0));
     uint64_t then = *count;
     sleep_ms(30);
