@@ -31,6 +31,10 @@ long vm_check_extension(u64 cap)
     case KVM_CAP_SYNC_MMU:
     case KVM_CAP_GET_TSC_KHZ:
     case KVM_CAP_USER_NMI:
+    case KVM_CAP_IRQCHIP:
+    case KVM_CAP_HLT:
+    case KVM_CAP_PIT2:
+    case KVM_CAP_IRQ_INJECT_STATUS:
         return 1;
     case KVM_CAP_NR_VCPUS:
     case KVM_CAP_MAX_VCPUS:

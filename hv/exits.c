@@ -143,6 +143,10 @@ static int exit_wrmsr(struct vcpu *v)
 static int exit_hlt(struct vcpu *v)
 {
     advance(v);
+    if (v->vm->irqchip) {
+        v->mp_state = KVM_MP_STATE_HALTED;
+        return RESUME;
+    }
     v->run->exit_reason = KVM_EXIT_HLT;
     return 0;
 }

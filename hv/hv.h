@@ -17,6 +17,8 @@
 #include "kernel/x86/cpu.h"
 
 struct file;
+struct irqchip;
+struct pit;
 struct process;
 struct vcpu;
 struct vm;
@@ -113,9 +115,11 @@ struct vm {
     paddr_t nested_root;   // nested page table / EPT
     struct cgroup *cgroup; // pays for the nested tables
     struct vcpu *vcpu[HV_MAX_VCPUS];
-    struct list link; // in the list of all VMs
-    u64 tsc_base;     // host TSC at creation: the guest's TSC starts at 0
-    u64 nested_pages; // leaf entries made
+    struct list link;        // in the list of all VMs
+    u64 tsc_base;            // host TSC at creation: the guest's TSC starts at 0
+    u64 nested_pages;        // leaf entries made
+    struct irqchip *irqchip; // irqchip/: NULL, user space has the chips
+    struct pit *pit;
     void *vendor;
 };
 
@@ -139,7 +143,9 @@ struct vcpu {
     struct hv_exit exit;
     struct hv_event pending; // to inject at the next entry: re-injected or raised by us
     int irq;                 // KVM_INTERRUPT's vector, -1 for none
-    bool nmi;
+    u8 nmis;                 // that wait: one to deliver and one after it at most
+    u32 mp_state;            // KVM_MP_STATE_*
+    struct wait_queue halt;  // where it sleeps in HLT and before it is started
 
     struct kvm_run *run; // hostile: the VMM writes to it at any time
     struct page *run_page[HV_RUN_PAGES];
@@ -194,6 +200,9 @@ struct hv_ops {
     // True if neither RFLAGS.IF nor a shadow (STI, MOV SS) holds an interrupt back.
     bool (*irq_allowed)(struct vcpu *v);
     void (*want_irq_window)(struct vcpu *v, bool on);
+    // True if neither a shadow nor an NMI whose IRET is to come holds an NMI back.
+    bool (*nmi_allowed)(struct vcpu *v);
+    void (*want_nmi_window)(struct vcpu *v, bool on); // an exit when that becomes true
     // Steps over an instruction: rip, and the shadow ends.
     void (*advance)(struct vcpu *v, unsigned length);
     // An entry of the nested tables: a table (leaf false) or a page.
@@ -221,6 +230,18 @@ long vm_check_extension(u64 cap);
 void vcpu_load(struct vcpu *v); // guest's FPU and debug registers into the CPU, if they are not
 void vcpu_put(struct vcpu *v);  // and back: before anything that sleeps or looks at user state
 long vcpu_run(struct vcpu *v);  // run.c
+
+// irqchip/
+// Port I/O that the kernel answers: false if it does not. `value` as IN and OUT have it.
+bool irqchip_port(struct vm *vm, bool in, u16 port, u8 size, u32 *value);
+long irqchip_vm_ioctl(struct vm *vm, u32 cmd, u64 arg); // -ENOTTY: not of the chips
+void irqchip_destroy(struct vm *vm);
+// The interrupt to deliver next: from the chips, or KVM_INTERRUPT's where user space has them.
+bool vcpu_has_interrupt(const struct vcpu *v);
+u8 vcpu_take_interrupt(struct vcpu *v); // its vector; the chip counts it as in service
+void vcpu_kick(struct vcpu *v);         // it looks at its interrupts: wakes up, leaves the guest
+// Sleeps as HLT does. 0, or -ERESTARTSYS: a signal came.
+int vcpu_halt(struct vcpu *v);
 
 // slots.c
 int slot_set(struct vm *vm, const struct kvm_userspace_memory_region *region);

@@ -93,10 +93,21 @@ static int exit_string(struct vcpu *v)
         return RESUME;
     }
     if (!x->io.in) {
-        if (guest_read(v->vm, gpa, io_data(v), x->io.size))
+        u32 item = 0;
+        if (guest_read(v->vm, gpa, &item, x->io.size))
             return exit_internal_error(v, KVM_INTERNAL_ERROR_EMULATION, gpa);
         string_progress(v, RSI, 1);
+        if (irqchip_port(v->vm, false, x->io.port, x->io.size, &item))
+            return RESUME;
+        memcpy(io_data(v), &item, x->io.size);
         return to_userspace(v, 1);
+    }
+    u32 item = 0;
+    if (irqchip_port(v->vm, true, x->io.port, x->io.size, &item)) {
+        if (guest_write(v->vm, gpa, &item, x->io.size))
+            return exit_internal_error(v, KVM_INTERNAL_ERROR_EMULATION, gpa);
+        string_progress(v, RDI, 1);
+        return RESUME;
     }
     u64 in_page =
         v->rflags & RFLAGS_DF ? 1 : max(1UL, (PAGE_SIZE - (gva & ~PAGE_MASK)) / x->io.size);
@@ -107,27 +118,42 @@ static int exit_string(struct vcpu *v)
     return to_userspace(v, v->completion.count);
 }
 
+// What IN read, into AL, AX or EAX.
+static void write_accumulator(struct vcpu *v, u32 value)
+{
+    u8 size = v->exit.io.size;
+
+    v->reg[RAX] = size == 4 ? value : (v->reg[RAX] & ~address_mask(size)) | value;
+}
+
 int exit_io(struct vcpu *v)
 {
-    if (v->exit.io.string)
+    const struct hv_exit *x = &v->exit;
+    u32 value = v->reg[RAX] & address_mask(x->io.size);
+
+    if (x->io.string)
         return exit_string(v);
-    if (!v->exit.io.in)
-        memcpy(io_data(v), &v->reg[RAX], v->exit.io.size);
+    if (irqchip_port(v->vm, x->io.in, x->io.port, x->io.size, &value)) {
+        if (x->io.in)
+            write_accumulator(v, value);
+        hv_ops->advance(v, instruction_length(v));
+        return RESUME;
+    }
+    if (!x->io.in)
+        memcpy(io_data(v), &value, x->io.size);
     v->completion.kind = COMPLETE_IO;
     v->completion.exit = v->exit;
     v->completion.item_gva = v->rip;
     return to_userspace(v, 1);
 }
 
-// IN: the value into AL, AX or EAX; then RIP moves on, unless the VMM has moved it.
+// RIP moves on, unless the VMM has moved it.
 static int complete_single(struct vcpu *v)
 {
-    u8 size = v->exit.io.size;
-
     if (v->exit.io.in) {
         u32 value = 0;
-        memcpy(&value, io_data(v), size);
-        v->reg[RAX] = size == 4 ? value : (v->reg[RAX] & ~address_mask(size)) | value;
+        memcpy(&value, io_data(v), v->exit.io.size);
+        write_accumulator(v, value);
     }
     if (v->rip == v->completion.item_gva)
         hv_ops->advance(v, instruction_length(v));

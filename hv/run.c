@@ -14,23 +14,30 @@
 // kvm_run is written by the VMM at any time: each field is read once, through this.
 #define read_once(x) (*(volatile typeof(x) *)&(x))
 
-// Chooses what to inject now: what was cut short first, then an NMI, then KVM_INTERRUPT's vector if
-// the guest takes interrupts.
+// Whether user space, which then has the interrupt chips, asks to be told when the guest takes
+// interrupts.
+static bool wants_window(const struct vcpu *v)
+{
+    return !v->vm->irqchip && read_once(v->run->request_interrupt_window);
+}
+
+// Chooses what to inject now (SDM 3A, 6.9): what was cut short first, then an NMI, then an
+// interrupt if the guest takes them.
 static void inject_pending(struct vcpu *v)
 {
-    if (!v->pending.valid && v->nmi) {
-        v->nmi = false;
+    if (!v->pending.valid && v->nmis && hv_ops->nmi_allowed(v)) {
+        v->nmis--;
         v->pending = (struct hv_event){.valid = true, .vector = 2, .type = EVENT_NMI};
     }
-    if (!v->pending.valid && v->irq >= 0 && hv_ops->irq_allowed(v)) {
-        v->pending = (struct hv_event){.valid = true, .vector = v->irq, .type = EVENT_INTR};
-        v->irq = -1;
-    }
+    if (!v->pending.valid && vcpu_has_interrupt(v) && hv_ops->irq_allowed(v))
+        v->pending =
+            (struct hv_event){.valid = true, .vector = vcpu_take_interrupt(v), .type = EVENT_INTR};
     if (v->pending.valid) {
         hv_ops->inject(v, &v->pending);
         v->pending.valid = false;
     }
-    hv_ops->want_irq_window(v, v->irq >= 0 || read_once(v->run->request_interrupt_window));
+    hv_ops->want_nmi_window(v, v->nmis);
+    hv_ops->want_irq_window(v, vcpu_has_interrupt(v) || wants_window(v));
 }
 
 // Guests change XCR0 without an exit on CPUs that do not intercept XSETBV; the host's own counts
@@ -100,8 +107,11 @@ static long run_loop(struct vcpu *v)
         int err = before_entry(v);
         if (err)
             return err;
-        if (read_once(run->request_interrupt_window) && v->irq < 0 && !v->pending.valid &&
-            hv_ops->irq_allowed(v)) {
+        if (v->mp_state == KVM_MP_STATE_HALTED) {
+            vcpu_halt(v);
+            continue;
+        }
+        if (wants_window(v) && v->irq < 0 && !v->pending.valid && hv_ops->irq_allowed(v)) {
             run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
             return 0;
         }
@@ -138,6 +148,7 @@ long vcpu_run(struct vcpu *v)
     run->cr8 = v->cr8;
     run->apic_base = v->apic_base;
     run->if_flag = (v->rflags & RFLAGS_IF) != 0;
-    run->ready_for_interrupt_injection = v->irq < 0 && !v->pending.valid && hv_ops->irq_allowed(v);
+    run->ready_for_interrupt_injection =
+        v->vm->irqchip || (v->irq < 0 && !v->pending.valid && hv_ops->irq_allowed(v));
     return result;
 }

@@ -264,9 +264,19 @@ static long ioctl_interrupt(struct vcpu *v, u64 arg)
         return -EFAULT;
     if (irq.irq > 255)
         return -EINVAL;
+    if (v->vm->irqchip)
+        return -ENXIO;
     if (v->irq >= 0)
         return -EEXIST;
     v->irq = irq.irq;
+    return 0;
+}
+
+// One NMI waits for the IRET of another; without one, a second may wait behind the first.
+static long ioctl_nmi(struct vcpu *v)
+{
+    if (v->nmis < (hv_ops->nmi_allowed(v) ? 2 : 1))
+        v->nmis++;
     return 0;
 }
 
@@ -314,8 +324,7 @@ static long vcpu_ioctl_locked(struct vcpu *v, u32 cmd, u64 arg)
     case KVM_INTERRUPT:
         return ioctl_interrupt(v, arg);
     case KVM_NMI:
-        v->nmi = true;
-        return 0;
+        return ioctl_nmi(v);
     case KVM_SET_SIGNAL_MASK:
         return ioctl_set_signal_mask(v, arg);
     case KVM_GET_TSC_KHZ:
@@ -386,6 +395,7 @@ static int vcpu_setup(struct vcpu *v)
     if (err)
         return err;
     wait_queue_init(&v->idle);
+    wait_queue_init(&v->halt);
     fpu_state_init(v->fpu);
     v->irq = -1;
     v->xcr0 = 1;

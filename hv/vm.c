@@ -28,6 +28,7 @@ void vm_put(struct vm *vm)
     if (vm->aspace)
         aspace_unwatch(vm->aspace, &vm->watcher);
     list_remove(&vm->link);
+    irqchip_destroy(vm);
     nested_destroy(vm);
     cgroup_put(vm->cgroup);
     kfree(vm);
@@ -113,7 +114,7 @@ static long vm_ioctl(struct file *f, u32 cmd, u64 arg)
     case KVM_SET_IDENTITY_MAP_ADDR:
         return ioctl_compat_address(vm);
     default:
-        return -ENOTTY;
+        return irqchip_vm_ioctl(vm, cmd, arg);
     }
 }
 

@@ -114,7 +114,8 @@ static void move_to_special(struct vcpu *v, u32 code)
 static void decode_exception(struct vcpu *v, u8 vector)
 {
     v->exit.kind = HV_EXIT_HANDLED;
-    inject_exception(v, vector, vector == VEC_AC, 0);
+    if (vector != VEC_DB || !svm_nmi_stepped(v))
+        inject_exception(v, vector, vector == VEC_AC, 0);
 }
 
 static enum hv_exit_kind simple_kind(u32 code)
@@ -171,6 +172,9 @@ void svm_decode_exit(struct vcpu *v)
         move_to_special(v, code);
     } else if (code >= VMEXIT_EXCEPTION && code < VMEXIT_EXCEPTION + 32) {
         decode_exception(v, code - VMEXIT_EXCEPTION);
+    } else if (code == VMEXIT_IRET) {
+        v->exit.kind = HV_EXIT_HANDLED;
+        svm_nmi_iret(v);
     } else {
         v->exit.kind = simple_kind(code);
     }

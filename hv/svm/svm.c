@@ -195,6 +195,8 @@ static void svm_enter(struct vcpu *v)
 
 static void svm_inject(struct vcpu *v, const struct hv_event *e)
 {
+    if (e->type == EVENT_NMI)
+        svm_nmi_injected(v);
     svm_of(v)->vmcb->event_injection = e->vector | (u64)e->type << 8 | EVENT_VALID |
                                        (e->has_error ? EVENT_HAS_ERROR | (u64)e->error << 32 : 0);
 }
@@ -251,6 +253,8 @@ const struct hv_ops svm_ops = {
     .inject = svm_inject,
     .irq_allowed = svm_irq_allowed,
     .want_irq_window = svm_want_irq_window,
+    .nmi_allowed = svm_nmi_allowed,
+    .want_nmi_window = svm_want_nmi_window,
     .advance = svm_advance,
     .nested_entry = svm_nested_entry,
     .flush = svm_flush,

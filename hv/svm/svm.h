@@ -7,6 +7,10 @@ struct svm_vcpu {
     struct vmcb *vmcb;
     u32 asid;
     u64 asid_generation; // of the CPU it was taken on
+    // Without virtual NMIs in the CPU: an NMI's handler runs, until an IRET has come and gone.
+    enum { NMI_OPEN, NMI_MASKED, NMI_IN_IRET } nmi_state;
+    u64 iret_rip;
+    bool stepping; // RFLAGS.TF is ours: an NMI waits for one instruction to end
 };
 
 static inline struct svm_vcpu *svm_of(struct vcpu *v)
@@ -25,5 +29,11 @@ void svm_get_sregs(struct vcpu *v, struct kvm_sregs *s);
 int svm_set_sregs(struct vcpu *v, const struct kvm_sregs *s);
 int svm_get_msr(struct vcpu *v, u32 msr, u64 *value);
 int svm_set_msr(struct vcpu *v, u32 msr, u64 value);
+// nmi.c
+void svm_nmi_injected(struct vcpu *v);
+void svm_nmi_iret(struct vcpu *v);    // an intercepted IRET is about to run
+bool svm_nmi_stepped(struct vcpu *v); // a #DB: true if it was our step
+bool svm_nmi_allowed(struct vcpu *v);
+void svm_want_nmi_window(struct vcpu *v, bool on);
 // exits.c
 void svm_decode_exit(struct vcpu *v);

@@ -68,6 +68,7 @@ static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM 2, table B-2");
 #define INTERCEPT_INIT BIT(3)
 #define INTERCEPT_VINTR BIT(4)
 #define INTERCEPT_RDPMC BIT(15)
+#define INTERCEPT_IRET BIT(20)
 #define INTERCEPT_CPUID BIT(18)
 #define INTERCEPT_INVD BIT(22)
 #define INTERCEPT_HLT BIT(24)
@@ -113,6 +114,7 @@ static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM 2, table B-2");
 #define VMEXIT_VINTR 0x64
 #define VMEXIT_RDPMC 0x6f
 #define VMEXIT_CPUID 0x72
+#define VMEXIT_IRET 0x74
 #define VMEXIT_INVD 0x76
 #define VMEXIT_HLT 0x78
 #define VMEXIT_INVLPGA 0x7a

@@ -6,7 +6,7 @@
 #include "kernel/lib/string.h"
 #include "kernel/x86/cpu.h"
 
-#define PIN_WANTED (PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_PREEMPTION_TIMER)
+#define PIN_WANTED (PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_VIRTUAL_NMIS | PIN_PREEMPTION_TIMER)
 #define CPU_WANTED                                                                                 \
     (CPU_TSC_OFFSETTING | CPU_HLT | CPU_MWAIT | CPU_RDPMC | CPU_CR8_LOAD | CPU_CR8_STORE |         \
      CPU_UNCONDITIONAL_IO | CPU_MSR_BITMAPS | CPU_MONITOR | CPU_SECONDARY)
@@ -52,7 +52,7 @@ const char *vmx_controls_probe(void)
                    : 0;
 
     if (!adjust(MSR_VMX_PINBASED + step, PIN_WANTED, &pin_controls))
-        return "VT-x has no VMX preemption timer";
+        return "VT-x has no virtual NMIs or no VMX preemption timer";
     if (!adjust(MSR_VMX_PROCBASED + step, CPU_WANTED, &cpu_controls))
         return "VT-x has no secondary controls or MSR bitmaps";
     if (!adjust(MSR_VMX_PROCBASED2, CPU2_WANTED, &cpu_controls2))

@@ -126,6 +126,8 @@ static enum hv_exit_kind simple_kind(u32 reason)
     case REASON_INIT:
     case REASON_PREEMPTION_TIMER:
         return HV_EXIT_HOST_EVENT;
+    case REASON_NMI_WINDOW:
+        return HV_EXIT_HANDLED;
     case REASON_TRIPLE_FAULT:
         return HV_EXIT_SHUTDOWN;
     case REASON_INTERRUPT_WINDOW:
@@ -175,6 +177,9 @@ static void decode_reason(struct vcpu *v, u32 reason)
         v->exit.fault.gpa = vmread(VMCS_GUEST_PHYSICAL);
         v->exit.fault.write = q & BIT(1);
         v->exit.fault.fetch = q & BIT(2);
+        if ((q & NMI_UNBLOCKED) && !(vmread(VMCS_IDT_VECTORING) & EVENT_VALID))
+            vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+                    vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_NMI);
         return;
     }
     default:

@@ -97,6 +97,7 @@
 // Controls.
 #define PIN_EXTERNAL_INTERRUPT BIT(0)
 #define PIN_NMI BIT(3)
+#define PIN_VIRTUAL_NMIS BIT(5)
 #define PIN_PREEMPTION_TIMER BIT(6)
 #define CPU_INTERRUPT_WINDOW BIT(2)
 #define CPU_TSC_OFFSETTING BIT(3)
@@ -107,6 +108,7 @@
 #define CPU_CR3_STORE BIT(16)
 #define CPU_CR8_LOAD BIT(19)
 #define CPU_CR8_STORE BIT(20)
+#define CPU_NMI_WINDOW BIT(22)
 #define CPU_UNCONDITIONAL_IO BIT(24)
 #define CPU_MSR_BITMAPS BIT(28)
 #define CPU_MONITOR BIT(29)
@@ -149,6 +151,8 @@
 #define RIGHTS_UNUSABLE BIT(16)
 #define BLOCKING_STI BIT(0)
 #define BLOCKING_MOV_SS BIT(1)
+#define BLOCKING_NMI BIT(3)
+#define NMI_UNBLOCKED BIT(12) // in a qualification: an IRET had ended the blocking when it faulted
 #define EVENT_VALID BIT(31)
 #define EVENT_HAS_ERROR BIT(11)
 #define EPTP_WRITE_BACK 6
@@ -165,6 +169,7 @@ enum vmx_reason {
     REASON_TRIPLE_FAULT = 2,
     REASON_INIT = 3,
     REASON_INTERRUPT_WINDOW = 7,
+    REASON_NMI_WINDOW = 8,
     REASON_TASK_SWITCH = 9,
     REASON_CPUID = 10,
     REASON_GETSEC = 11,

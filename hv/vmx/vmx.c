@@ -230,6 +230,8 @@ static void vmx_inject(struct vcpu *v, const struct hv_event *e)
 {
     bool begun = vmx_begin(v);
 
+    if (e->type == EVENT_NMI) // the entry blocks the next one itself (SDM 3C, 26.3.1.5)
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~BLOCKING_NMI);
     vmwrite(VMCS_ENTRY_EVENT,
             e->vector | (u64)e->type << 8 | EVENT_VALID | (e->has_error ? EVENT_HAS_ERROR : 0));
     vmwrite(VMCS_ENTRY_ERROR, e->error);
@@ -237,25 +239,43 @@ static void vmx_inject(struct vcpu *v, const struct hv_event *e)
     vmx_end(v, begun);
 }
 
-static bool vmx_irq_allowed(struct vcpu *v)
+static bool blocked_by(struct vcpu *v, u64 reasons)
 {
-    if (!(v->rflags & RFLAGS_IF))
-        return false;
     bool begun = vmx_begin(v);
-    bool allowed = !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKING_STI | BLOCKING_MOV_SS));
+    bool blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY) & reasons;
     vmx_end(v, begun);
-    return allowed;
+    return blocked;
 }
 
-static void vmx_want_irq_window(struct vcpu *v, bool on)
+static bool vmx_irq_allowed(struct vcpu *v)
+{
+    return (v->rflags & RFLAGS_IF) && !blocked_by(v, BLOCKING_STI | BLOCKING_MOV_SS);
+}
+
+static bool vmx_nmi_allowed(struct vcpu *v)
+{
+    return !blocked_by(v, BLOCKING_STI | BLOCKING_MOV_SS | BLOCKING_NMI);
+}
+
+static void want_window(struct vcpu *v, u64 control, bool on)
 {
     bool begun = vmx_begin(v);
     u64 controls = vmread(VMCS_CPU_CONTROLS),
-        wanted = on ? controls | CPU_INTERRUPT_WINDOW : controls & ~CPU_INTERRUPT_WINDOW;
+        wanted = on ? controls | control : controls & ~control;
 
     if (wanted != controls)
         vmwrite(VMCS_CPU_CONTROLS, wanted);
     vmx_end(v, begun);
+}
+
+static void vmx_want_irq_window(struct vcpu *v, bool on)
+{
+    want_window(v, CPU_INTERRUPT_WINDOW, on);
+}
+
+static void vmx_want_nmi_window(struct vcpu *v, bool on)
+{
+    want_window(v, CPU_NMI_WINDOW, on);
 }
 
 static void vmx_advance(struct vcpu *v, unsigned length)
@@ -293,6 +313,8 @@ const struct hv_ops vmx_ops = {
     .inject = vmx_inject,
     .irq_allowed = vmx_irq_allowed,
     .want_irq_window = vmx_want_irq_window,
+    .nmi_allowed = vmx_nmi_allowed,
+    .want_nmi_window = vmx_want_nmi_window,
     .advance = vmx_advance,
     .nested_entry = vmx_nested_entry,
     .flush = vmx_flush,

@@ -66,9 +66,16 @@ static inline void *anonymous(size_t size)
     return p;
 }
 
-static inline struct vm vm_open(uint64_t size)
+enum {
+    NO_CHIPS,
+    PIC_ONLY,
+    CHIPS
+}; /* what the kernel has: nothing, interrupt chips, the 8254 too */
+
+static inline struct vm vm_open_with(uint64_t size, int chips)
 {
     struct vm v = {.size = size};
+    struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
 
     v.kvm = open("/dev/kvm", O_RDWR);
     CHECK(v.kvm >= 0);
@@ -77,6 +84,10 @@ static inline struct vm vm_open(uint64_t size)
     v.mem = anonymous(size);
     CHECK(set_slot(v.vm, 0, 0, size, v.mem, 0) == 0);
     ioctl(v.vm, KVM_SET_TSS_ADDR, 0xfffbd000ul);
+    if (chips >= PIC_ONLY)
+        CHECK_OK(ioctl(v.vm, KVM_CREATE_IRQCHIP, 0));
+    if (chips >= CHIPS)
+        CHECK_OK(ioctl(v.vm, KVM_CREATE_PIT2, &pit));
     v.vcpu = ioctl(v.vm, KVM_CREATE_VCPU, 0);
     CHECK(v.vcpu >= 0);
     int run_size = ioctl(v.kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
@@ -84,6 +95,11 @@ static inline struct vm vm_open(uint64_t size)
     v.run = mmap(NULL, (size_t)run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v.vcpu, 0);
     CHECK(v.run != MAP_FAILED);
     return v;
+}
+
+static inline struct vm vm_open(uint64_t size)
+{
+    return vm_open_with(size, NO_CHIPS);
 }
 
 static inline void vm_close(struct vm *v)
