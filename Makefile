@@ -148,7 +148,8 @@ $(foreach n,$(BENCH_NAMES),$(eval $(call link_program,$(BUILD)/bench/$(n),$(BUIL
 GUEST_NAMES := $(sort $(patsubst tests/guests/%.c,%,$(wildcard tests/guests/*.c)))
 GUEST_LIB   := $(patsubst %,$(BUILD)/g/%.o,$(wildcard tests/guests/lib/*.[cS]))
 GUEST_LDS   := tests/guests/lib/guest.ld
-GUESTS      := $(GUEST_NAMES:%=$(BUILD)/guests/%) $(BUILD)/guests/flat $(BUILD)/guests/bzimage $(BUILD)/guests/count32
+GUEST32     := $(patsubst tests/guests/ia32/%.c,$(BUILD)/guests/%,$(wildcard tests/guests/ia32/*.c))
+GUESTS      := $(GUEST_NAMES:%=$(BUILD)/guests/%) $(BUILD)/guests/flat $(BUILD)/guests/bzimage $(BUILD)/guests/count32 $(GUEST32)
 CFLAGS_GUEST := -std=gnu17 -O2 -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
     -fcf-protection=none -fno-asynchronous-unwind-tables -MMD -MP $(CFLAGS_WARN) -I.
 GUEST_LINK := $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments
@@ -172,6 +173,20 @@ $(BUILD)/guests/flat $(BUILD)/guests/bzimage: $(BUILD)/guests/%: $(BUILD)/g/test
 	@mkdir -p $(@D)
 	$(V)$(GUEST_LINK) -Wl,-Ttext=$(TEXT) -o $@.elf $<
 	$(V)$(OBJCOPY) -O binary -j .text $@.elf $@
+
+# tests/guests/ia32/NAME.c is the 32-bit /lib/guests/NAME, for bt and vmm alike
+GUEST32_LIB := $(patsubst %,$(BUILD)/g32/%.o,$(wildcard tests/guests/ia32/lib/*.[cS]))
+GUEST32_LDS := tests/guests/ia32/lib/guest.ld
+CFLAGS_GUEST32 := $(filter-out -mno-red-zone,$(CFLAGS_GUEST)) -m32 -march=i686 -fno-strict-aliasing
+
+$(BUILD)/g32/%.o: %
+	@mkdir -p $(@D)
+	@echo "  CC [32] $<"
+	$(V)$(CC) $(CFLAGS_GUEST32) -c -o $@ $<
+
+$(GUEST32): $(BUILD)/guests/%: $(BUILD)/g32/tests/guests/ia32/%.c.o $(GUEST32_LIB) $(GUEST32_LDS)
+	@mkdir -p $(@D)
+	$(V)$(LD) -m elf_i386 -static --build-id=none -z max-page-size=4096 --no-warn-rwx-segments -T $(GUEST32_LDS) -o $@ $(filter %.o,$^)
 
 # the root file system
 BUSYBOX   ?= /bin/busybox
@@ -233,4 +248,4 @@ $(foreach n,$(UNIT_NAMES),$(eval $(call link_unit,$(n))))
 clean:
 	rm -rf $(BUILD)
 
--include $(KERNEL_OBJ:.o=.d) $(LIBC_OBJ:.o=.d) $(USER_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(shell find $(BUILD)/t $(BUILD)/g -name '*.d' 2>/dev/null)
+-include $(KERNEL_OBJ:.o=.d) $(LIBC_OBJ:.o=.d) $(USER_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(shell find $(BUILD)/t $(BUILD)/g $(BUILD)/g32 -name '*.d' 2>/dev/null)

@@ -1,0 +1,141 @@
+/* The machine around the CPU, in the small form that a small kernel needs: a 16550 that sends, the
+ * master 8259A, channel 0 of the 8254 with two-byte counts, and the ports that end the machine. */
+#include "user/bt/bt.h"
+
+#include <stdio.h>
+#include <sys/time.h>
+#include <time.h>
+
+#define PIT_HZ 1193182ull
+#define NS_PER_S 1000000000ull
+
+enum { COM1 = 0x3f8, LINE_STATUS = COM1 + 5, LINE_EMPTY = 0x60 };
+enum { PORT_EXIT = 0xf4, PORT_POWER = 0x604, POWER_OFF = 0x20 };
+
+static struct {
+    uint8_t request, service, mask, base, expects; /* expects: the next ICW, 0: none */
+} pic = {.mask = 0xff};
+
+static struct {
+    uint8_t low;
+    bool second, one_shot;
+    uint64_t period_ns, next_ns; /* next_ns 0: off */
+} pit;
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* SIGALRM is to come when the timer has something to do. */
+static void arm(void)
+{
+    uint64_t now = now_ns(), us = pit.next_ns > now ? (pit.next_ns - now) / 1000 + 1 : 1;
+    struct itimerval timer = {.it_value = {(time_t)(us / 1000000), (suseconds_t)(us % 1000000)}};
+
+    if (!pit.next_ns)
+        timer = (struct itimerval){0};
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static void pit_write(uint16_t port, uint8_t value)
+{
+    if (port == 0x43 && value < 0x40) {
+        pit.one_shot = !(value & 4);
+        pit.second = false;
+        pit.next_ns = 0;
+    } else if (port == 0x40 && !pit.second) {
+        pit.low = value;
+        pit.second = true;
+    } else if (port == 0x40) {
+        uint32_t count = pit.low | (uint32_t)value << 8;
+        pit.second = false;
+        pit.period_ns = (count ? count : 65536) * NS_PER_S / PIT_HZ;
+        pit.next_ns = now_ns() + pit.period_ns;
+        arm();
+    }
+}
+
+static void pic_write(uint16_t port, uint8_t value)
+{
+    if (port == 0x20 && value & 0x10) {
+        pic.request = pic.service = pic.mask = 0;
+        pic.expects = 2;
+    } else if (port == 0x20 && value & 0x20) { /* end of interrupt: of one input, or the highest */
+        pic.service &= (uint8_t) ~(value & 0x40 ? 1 << (value & 7) : pic.service & -pic.service);
+    } else if (port == 0x21 && pic.expects) {
+        if (pic.expects == 2)
+            pic.base = value & 0xf8;
+        pic.expects = pic.expects == 4 ? 0 : pic.expects + 1;
+    } else if (port == 0x21) {
+        pic.mask = value;
+    }
+}
+
+void devices_look(void)
+{
+    uint64_t now = now_ns();
+
+    if (pit.next_ns && now >= pit.next_ns) {
+        pic.request |= 1;
+        pit.next_ns += pit.period_ns;
+        if (pit.next_ns + NS_PER_S < now) /* a second behind: forget what was missed */
+            pit.next_ns = now + pit.period_ns;
+        if (pit.one_shot)
+            pit.next_ns = 0;
+    }
+    arm();
+}
+
+int devices_interrupt(bool allowed)
+{
+    if (!allowed || !(pic.request & ~pic.mask) || pic.service & 1)
+        return -1;
+    pic.request = 0; /* input 0, the timer, is the only one that is wired */
+    pic.service |= 1;
+    return pic.base;
+}
+
+bool devices_wait(void)
+{
+    fflush(stdout);
+    while (!(pic.request & ~pic.mask)) {
+        if (!pit.next_ns || pic.mask & 1)
+            return false;
+        uint64_t now = now_ns(), wait = pit.next_ns > now ? pit.next_ns - now : 0;
+        struct timespec t = {(time_t)(wait / NS_PER_S), (long)(wait % NS_PER_S)};
+        nanosleep(&t, NULL);
+        devices_look();
+    }
+    return true;
+}
+
+uint32_t port_read(uint16_t port, unsigned size)
+{
+    uint32_t value = UINT32_MAX;
+
+    if (port >= COM1 && port < COM1 + 8)
+        value = port == LINE_STATUS ? LINE_EMPTY : 0;
+    else if (port == 0x20 || port == 0x21)
+        value = port == 0x20 ? pic.request : pic.mask;
+    return value;
+}
+
+void port_write(uint16_t port, unsigned size, uint32_t value)
+{
+    if (port == PORT_EXIT)
+        guest_ends((int)(value & 0xff));
+    for (; size--; port++, value >>= 8) {
+        if (port == COM1)
+            putchar((int)(value & 0xff));
+        else if (port == 0x20 || port == 0x21)
+            pic_write(port, (uint8_t)value);
+        else if (port >= 0x40 && port <= 0x43)
+            pit_write(port, (uint8_t)value);
+        else if (port == PORT_POWER + 1 && value & POWER_OFF)
+            guest_ends(STATUS_OK);
+    }
+}

@@ -1,0 +1,167 @@
+/* bt: boots a small 32-bit Multiboot kernel by binary translation, or with --interpret by
+ * interpretation, with its serial line on standard output. */
+#include "user/bt/bt.h"
+
+#include <linux/elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MIB = 1 << 20, MIN_MIB = 2, MAX_MIB = 1024, MAX_FILE = 4 * MIB };
+enum { HEADER_MAGIC = 0x1badb002, LOADER_MAGIC = 0x2badb002, HEADER_WITHIN = 8192 };
+enum { INFO = 0x10000, COMMAND_LINE = 0x10100, MAX_COMMAND_LINE = 2048 };
+
+static const char usage[] =
+    "usage: bt [--interpret] [--stats] [--mem MB] [--append \"CMDLINE\"] KERNEL";
+static struct cpu *cpu;
+static bool stats;
+
+void die(int status, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+
+    fflush(stdout);
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    fprintf(stderr, "bt: %s\n", text);
+    exit(status);
+}
+
+void die_at(struct cpu *c, uint32_t eip, const char *what)
+{
+    char bytes[3 * 8 + 1] = "";
+
+    for (uint32_t n = 0; n < 8; n++)
+        snprintf(bytes + 3 * n, 4, " %02x", memory_read(c, eip + n, 1));
+    die(STATUS_CRASHED, "EIP 0x%x, bytes%s: %s", eip, bytes, what);
+}
+
+void guest_ends(int status)
+{
+    fflush(stdout);
+    if (stats)
+        fprintf(
+            stderr,
+            "bt: %lu instructions interpreted, %lu blocks translated, %lu dropped, %lu entries, "
+            "%lu interrupts and exceptions\n",
+            cpu->interpreted, cpu->blocks, cpu->dropped, cpu->entries, cpu->delivered);
+    exit(status);
+}
+
+static size_t read_file(const char *name, uint8_t *data)
+{
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    ssize_t n = 1;
+    size_t size;
+
+    for (size = 0; fd >= 0 && n > 0 && size<MAX_FILE; size += n> 0 ? (size_t)n : 0)
+        n = read(fd, data + size, MAX_FILE - size);
+    if (fd < 0 || n < 0)
+        die(STATUS_USAGE, "%s: %s", name, strerror(errno));
+    if (size == MAX_FILE)
+        die(STATUS_USAGE, "%s: larger than %d MiB", name, MAX_FILE / MIB);
+    close(fd);
+    return size;
+}
+
+static void check_header(const char *name, const uint8_t *data, size_t size)
+{
+    uint32_t header[3];
+
+    for (size_t at = 0; at + 12 <= size && at + 12 <= HEADER_WITHIN; at += 4) {
+        memcpy(header, data + at, 12);
+        if (header[0] == HEADER_MAGIC && !(header[0] + header[1] + header[2]))
+            return;
+    }
+    die(STATUS_USAGE, "%s: no Multiboot header in the first %d bytes: not a Multiboot kernel", name,
+        HEADER_WITHIN);
+}
+
+static void load_segment(const char *name, const uint8_t *data, size_t size, const Elf32_Phdr *p)
+{
+    if (p->p_filesz > p->p_memsz || p->p_offset > size || p->p_filesz > size - p->p_offset)
+        die(STATUS_USAGE, "%s: ELF segment at 0x%x: past the file's end: truncated?", name,
+            p->p_paddr);
+    if (p->p_paddr < MIB || p->p_paddr > cpu->ram_size || p->p_memsz > cpu->ram_size - p->p_paddr)
+        die(STATUS_USAGE, "%s: ELF segment at 0x%x: outside of the guest's memory, 1 to %u MiB",
+            name, p->p_paddr, cpu->ram_size / MIB);
+    memcpy(GUEST_BASE + p->p_paddr, data + p->p_offset, p->p_filesz);
+}
+
+/* Loads the segments and returns the physical entry point. */
+static uint32_t load_elf(const char *name, const uint8_t *data, size_t size)
+{
+    const Elf32_Ehdr *e = (const void *)data;
+    uint32_t entry = 0;
+    Elf32_Phdr p;
+
+    if (size < sizeof(*e) || memcmp(data, ELFMAG, SELFMAG) || e->e_ident[EI_CLASS] != ELFCLASS32 ||
+        e->e_machine != EM_386 || e->e_type != ET_EXEC)
+        die(STATUS_USAGE, "%s: not a 32-bit x86 ELF program", name);
+    if (e->e_phentsize != sizeof(p) || e->e_phoff > size ||
+        e->e_phnum > (size - e->e_phoff) / sizeof(p))
+        die(STATUS_USAGE, "%s: ELF program headers are past the file's end: truncated?", name);
+    for (unsigned n = 0; n < e->e_phnum; n++) {
+        memcpy(&p, data + e->e_phoff + n * sizeof(p), sizeof(p));
+        if (p.p_type != PT_LOAD || !p.p_memsz)
+            continue;
+        load_segment(name, data, size, &p);
+        if (e->e_entry - p.p_vaddr < p.p_memsz)
+            entry = e->e_entry - p.p_vaddr + p.p_paddr;
+    }
+    if (!entry)
+        die(STATUS_USAGE, "%s: ELF header: e_entry 0x%x is in no segment", name, e->e_entry);
+    return entry;
+}
+
+/* What a Multiboot loader tells: the size of memory and the command line. */
+static void boot(const char *name, const char *append)
+{
+    static uint8_t data[MAX_FILE];
+    uint32_t info[30] = {1 | 4, 640, cpu->ram_size / 1024 - 1024, 0, COMMAND_LINE};
+    size_t size = read_file(name, data);
+
+    check_header(name, data, size);
+    cpu->eip = load_elf(name, data, size);
+    memcpy(GUEST_BASE + INFO, info, sizeof(info));
+    snprintf((char *)GUEST_BASE + COMMAND_LINE, MAX_COMMAND_LINE, "%s %s", name, append);
+    cpu->regs[EAX] = LOADER_MAGIC;
+    cpu->regs[EBX] = INFO;
+}
+
+int main(int argc, char **argv)
+{
+    const char *append = "", *mib = "16";
+    bool interpret_only = false;
+    int i;
+
+    for (i = 1; i < argc && argv[i][0] == '-'; i++) {
+        bool has_value = i + 1 < argc;
+        if (!strcmp(argv[i], "--interpret"))
+            interpret_only = true;
+        else if (!strcmp(argv[i], "--stats"))
+            stats = true;
+        else if (!strcmp(argv[i], "--append") && has_value)
+            append = argv[++i];
+        else if (!strcmp(argv[i], "--mem") && has_value)
+            mib = argv[++i];
+        else
+            die(STATUS_USAGE, "%s: unknown option, or its value is missing; %s", argv[i], usage);
+    }
+    if (i + 1 != argc)
+        die(STATUS_USAGE, "%s", usage);
+    long size = strtol(mib, NULL, 10);
+    if (size < MIN_MIB || size > MAX_MIB)
+        die(STATUS_USAGE, "--mem %s: not a number of MiB from %d to %d", mib, MIN_MIB, MAX_MIB);
+    cpu = cpu_create((uint32_t)size * MIB);
+    cpu->translating = !interpret_only;
+    cache_init(cpu);
+    boot(argv[i], append);
+    return run(cpu);
+}
