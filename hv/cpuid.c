@@ -46,9 +46,10 @@ static void restrict_leaf(struct kvm_cpuid_entry2 *e)
     switch (e->function) {
     case 1:
         e->ecx &= ~(u32)(ECX1_MONITOR | ECX1_VMX | ECX1_SMX | ECX1_EIST | ECX1_TM2 | ECX1_PDCM |
-                         ECX1_PCID | ECX1_X2APIC | ECX1_TSC_DEADLINE | ECX1_OSXSAVE);
-        e->ecx |= ECX1_HYPERVISOR;
-        e->edx &= ~(u32)(EDX1_MCE | EDX1_APIC | EDX1_MTRR | EDX1_MCA | EDX1_DS | EDX1_ACPI);
+                         ECX1_PCID | ECX1_TSC_DEADLINE | ECX1_OSXSAVE);
+        e->ecx |= ECX1_HYPERVISOR | ECX1_X2APIC;
+        e->edx |= EDX1_APIC;
+        e->edx &= ~(u32)(EDX1_MCE | EDX1_MTRR | EDX1_MCA | EDX1_DS | EDX1_ACPI);
         e->ebx &= 0x0000ffff; // the APIC id is the vCPU's
         break;
     case 7:
@@ -144,15 +145,17 @@ void cpuid_emulate(struct vcpu *v)
 
     if (!e)
         e = &none;
-    u32 ebx = e->ebx, ecx = e->ecx;
+    u32 ebx = e->ebx, ecx = e->ecx, edx = e->edx;
     if (function == 1) {
         hv_ops->get_mode(v, &mode);
         if (mode.cr4 & CR4_OSXSAVE)
             ecx |= ECX1_OSXSAVE;
         ebx = (ebx & 0x00ffffff) | v->id << 24;
+        if (!(v->apic_base & APIC_BASE_ENABLED))
+            edx &= ~(u32)EDX1_APIC;
     }
     v->reg[RAX] = e->eax;
     v->reg[RBX] = ebx;
     v->reg[RCX] = ecx;
-    v->reg[RDX] = e->edx;
+    v->reg[RDX] = edx;
 }

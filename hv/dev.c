@@ -35,11 +35,18 @@ long vm_check_extension(u64 cap)
     case KVM_CAP_HLT:
     case KVM_CAP_PIT2:
     case KVM_CAP_IRQ_INJECT_STATUS:
+    case KVM_CAP_PIT_STATE2:
+    case KVM_CAP_REINJECT_CONTROL:
+    case KVM_CAP_SIGNAL_MSI:
+    case KVM_CAP_MP_STATE:
+    case KVM_CAP_TSC_DEADLINE_TIMER:
         return 1;
     case KVM_CAP_NR_VCPUS:
     case KVM_CAP_MAX_VCPUS:
     case KVM_CAP_MAX_VCPU_ID:
         return HV_MAX_VCPUS;
+    case KVM_CAP_IRQ_ROUTING:
+        return HV_MAX_ROUTES;
     case KVM_CAP_NR_MEMSLOTS:
         return HV_MAX_SLOTS;
     default:

@@ -18,6 +18,7 @@
 
 struct file;
 struct irqchip;
+struct lapic;
 struct pit;
 struct process;
 struct vcpu;
@@ -27,7 +28,8 @@ struct vmobject;
 #define HV_MAX_SLOTS 64
 #define HV_MAX_VCPUS 16
 #define HV_MAX_CPUID 100
-#define HV_RUN_PAGES 2 // kvm_run, then the data of port I/O
+#define HV_MAX_ROUTES 256 // entries of the GSI routing table, and GSIs
+#define HV_RUN_PAGES 2    // kvm_run, then the data of port I/O
 
 // What a guest may set in CR4; all else is the host's, VMXE above all.
 #define CR4_GUEST                                                                                  \
@@ -99,6 +101,11 @@ struct hv_mode {
     u8 code_bits; // 16, 32 or 64
 };
 
+// IA32_APIC_BASE.
+#define APIC_BASE_BSP BIT(8)
+#define APIC_BASE_X2APIC BIT(10)
+#define APIC_BASE_ENABLED BIT(11)
+
 struct memslot {
     bool used;
     u32 flags; // KVM_MEM_*
@@ -144,8 +151,11 @@ struct vcpu {
     struct hv_event pending; // to inject at the next entry: re-injected or raised by us
     int irq;                 // KVM_INTERRUPT's vector, -1 for none
     u8 nmis;                 // that wait: one to deliver and one after it at most
+    struct lapic *lapic;     // NULL: user space has the chips
     u32 mp_state;            // KVM_MP_STATE_*
-    struct wait_queue halt;  // where it sleeps in HLT and before it is started
+    bool init_pending, sipi_pending;
+    u8 sipi_vector;
+    struct wait_queue halt; // where it sleeps in HLT and before it is started
 
     struct kvm_run *run; // hostile: the VMM writes to it at any time
     struct page *run_page[HV_RUN_PAGES];
@@ -178,6 +188,7 @@ struct hv_ops {
     const char *(*probe)(void);
     int (*vcpu_create)(struct vcpu *v); // in the architectural state after INIT
     void (*vcpu_destroy)(struct vcpu *v);
+    void (*vcpu_reset)(struct vcpu *v); // to that state again; not loaded
     // Binds the vCPU's hardware block to this CPU, on which virtualization is turned on if it is
     // not / makes its state readable from any CPU again. load may sleep before it touches the CPU.
     void (*vcpu_load)(struct vcpu *v);
@@ -234,14 +245,28 @@ long vcpu_run(struct vcpu *v);  // run.c
 // irqchip/
 // Port I/O that the kernel answers: false if it does not. `value` as IN and OUT have it.
 bool irqchip_port(struct vm *vm, bool in, u16 port, u8 size, u32 *value);
-long irqchip_vm_ioctl(struct vm *vm, u32 cmd, u64 arg); // -ENOTTY: not of the chips
+// Likewise for an access to guest-physical memory that no slot has.
+bool irqchip_mmio(struct vcpu *v, bool write, u64 gpa, u8 size, u64 *value);
+long irqchip_vm_ioctl(struct vm *vm, u32 cmd, u64 arg);    // -ENOTTY: not of the chips
+long irqchip_vcpu_ioctl(struct vcpu *v, u32 cmd, u64 arg); // -EINVAL: not of the chips
 void irqchip_destroy(struct vm *vm);
 // The interrupt to deliver next: from the chips, or KVM_INTERRUPT's where user space has them.
 bool vcpu_has_interrupt(const struct vcpu *v);
 u8 vcpu_take_interrupt(struct vcpu *v); // its vector; the chip counts it as in service
 void vcpu_kick(struct vcpu *v);         // it looks at its interrupts: wakes up, leaves the guest
-// Sleeps as HLT does. 0, or -ERESTARTSYS: a signal came.
-int vcpu_halt(struct vcpu *v);
+// It is halted, not started, or an INIT or start-up IPI waits for it.
+bool vcpu_must_wait(const struct vcpu *v);
+// Sleeps until that ends or a signal comes. -EAGAIN where it had never been started, as KVM_RUN
+// answers then; else 0.
+int vcpu_wait(struct vcpu *v);
+int lapic_create(struct vcpu *v); // where the VM has the chips; 0, -ENOMEM
+void lapic_destroy(struct vcpu *v);
+// MSRs of the local APIC: 0, or 1: #GP.
+int lapic_get_msr(struct vcpu *v, u32 msr, u64 *value);
+int lapic_set_msr(struct vcpu *v, u32 msr, u64 value);
+// IA32_APIC_BASE. 0, or 1: not allowed. A guest may change modes only step by step.
+int vcpu_set_apic_base(struct vcpu *v, u64 value, bool by_guest);
+void vcpu_set_cr8(struct vcpu *v, u8 cr8); // which is the local APIC's task priority
 
 // slots.c
 int slot_set(struct vm *vm, const struct kvm_userspace_memory_region *region);

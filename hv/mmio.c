@@ -53,6 +53,14 @@ static int to_userspace(struct vcpu *v, bool write, u64 value, u8 size)
     return 0;
 }
 
+// A write: to a chip in the kernel, or to user space.
+static int put_out(struct vcpu *v, u64 value, u8 size)
+{
+    if (irqchip_mmio(v, true, v->exit.fault.gpa, size, &value))
+        return RESUME;
+    return to_userspace(v, true, value, size);
+}
+
 static void add_to_register(struct vcpu *v, const struct decoded *d, enum gpr reg, s64 delta)
 {
     u64 mask = size_mask(d->address_size), value = (v->reg[reg] + delta) & mask;
@@ -83,7 +91,7 @@ static int store(struct vcpu *v, const struct decoded *d)
         string_progress(v, d);
     else
         hv_ops->advance(v, d->length);
-    return to_userspace(v, true, value, d->size);
+    return put_out(v, value, d->size);
 }
 
 // Guest-virtual addresses of the two operands of MOVS.
@@ -102,7 +110,7 @@ static int movs_to_device(struct vcpu *v, const struct decoded *d)
     if (gva_read(v, movs_address(v, d, true), &value, d->size, false))
         return exit_internal_error(v, KVM_INTERNAL_ERROR_EMULATION, v->exit.fault.gpa);
     string_progress(v, d);
-    return to_userspace(v, true, value, d->size);
+    return put_out(v, value, d->size);
 }
 
 static int movs_from_device(struct vcpu *v, const struct decoded *d, u64 value)
@@ -113,30 +121,10 @@ static int movs_from_device(struct vcpu *v, const struct decoded *d, u64 value)
     return RESUME;
 }
 
-int exit_mmio(struct vcpu *v)
-{
-    struct decoded d;
-
-    if (v->exit.fault.fetch || fetch_instruction(v, &d) || d.op == OP_OTHER)
-        return exit_internal_error(v, KVM_INTERNAL_ERROR_EMULATION, v->exit.fault.gpa);
-    if (d.op == OP_STORE || d.op == OP_STOS)
-        return store(v, &d);
-    if (d.op == OP_MOVS && v->exit.fault.write)
-        return movs_to_device(v, &d);
-    if (!v->completion.insn)
-        v->completion.insn = kmalloc(sizeof(d));
-    if (!v->completion.insn)
-        return -ENOMEM;
-    *v->completion.insn = d;
-    v->completion.kind = COMPLETE_MMIO;
-    v->completion.exit = v->exit;
-    return to_userspace(v, false, 0, d.size);
-}
-
 static int store_result(struct vcpu *v, const struct decoded *d, u64 value, u64 flags)
 {
     v->rflags = flags;
-    return to_userspace(v, true, value, d->size);
+    return put_out(v, value, d->size);
 }
 
 // INC and DEC are ADD and SUB of one that leave CF alone.
@@ -148,15 +136,12 @@ static int increment(struct vcpu *v, const struct decoded *d, u64 value)
     return store_result(v, d, result, (flags & ~RFLAGS_CF) | (v->rflags & RFLAGS_CF));
 }
 
-// The VMM has read for us: finish the instruction. An operation on memory now writes its result, in
-// a second exit.
-int complete_mmio(struct vcpu *v)
+// Finishes an instruction with the value read. An operation on memory now writes its result, in a
+// second exit.
+static int finish(struct vcpu *v, const struct decoded *d, u64 value)
 {
-    const struct decoded *d = v->completion.insn;
-    u64 value = 0, flags = v->rflags;
+    u64 flags = v->rflags;
 
-    v->exit = v->completion.exit;
-    memcpy(&value, v->run->mmio.data, d->size);
     if (d->op == OP_MOVS)
         return movs_from_device(v, d, value);
     if (d->op == OP_LODS) {
@@ -191,4 +176,37 @@ int complete_mmio(struct vcpu *v)
     }
     v->rflags = flags;
     return RESUME;
+}
+
+int exit_mmio(struct vcpu *v)
+{
+    struct decoded d;
+    u64 value = 0;
+
+    if (v->exit.fault.fetch || fetch_instruction(v, &d) || d.op == OP_OTHER)
+        return exit_internal_error(v, KVM_INTERNAL_ERROR_EMULATION, v->exit.fault.gpa);
+    if (d.op == OP_STORE || d.op == OP_STOS)
+        return store(v, &d);
+    if (d.op == OP_MOVS && v->exit.fault.write)
+        return movs_to_device(v, &d);
+    if (irqchip_mmio(v, false, v->exit.fault.gpa, d.size, &value))
+        return finish(v, &d, value);
+    if (!v->completion.insn)
+        v->completion.insn = kmalloc(sizeof(d));
+    if (!v->completion.insn)
+        return -ENOMEM;
+    *v->completion.insn = d;
+    v->completion.kind = COMPLETE_MMIO;
+    v->completion.exit = v->exit;
+    return to_userspace(v, false, 0, d.size);
+}
+
+// The VMM has read for us.
+int complete_mmio(struct vcpu *v)
+{
+    u64 value = 0;
+
+    v->exit = v->completion.exit;
+    memcpy(&value, v->run->mmio.data, v->completion.insn->size);
+    return finish(v, v->completion.insn, value);
 }

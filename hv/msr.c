@@ -41,7 +41,7 @@ int msr_get(struct vcpu *v, u32 msr, u64 *value)
         *value = 0;
         return 0;
     default:
-        return hv_ops->get_msr(v, msr, value) ? 1 : 0;
+        return hv_ops->get_msr(v, msr, value) ? lapic_get_msr(v, msr, value) : 0;
     }
 }
 
@@ -86,8 +86,7 @@ int msr_set(struct vcpu *v, u32 msr, u64 value)
         v->tsc_offset = value - rdtsc();
         return 0;
     case MSR_APIC_BASE:
-        v->apic_base = value;
-        return 0;
+        return vcpu_set_apic_base(v, value, true);
     case MSR_PAT:
         if (!pat_valid(value))
             return 1;
@@ -103,6 +102,6 @@ int msr_set(struct vcpu *v, u32 msr, u64 value)
             return 1;
         return hv_ops->set_msr(v, msr, value) ? 1 : 0;
     default:
-        return hv_ops->set_msr(v, msr, value) ? 1 : 0;
+        return hv_ops->set_msr(v, msr, value) ? lapic_set_msr(v, msr, value) : 0;
     }
 }

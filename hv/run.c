@@ -107,8 +107,10 @@ static long run_loop(struct vcpu *v)
         int err = before_entry(v);
         if (err)
             return err;
-        if (v->mp_state == KVM_MP_STATE_HALTED) {
-            vcpu_halt(v);
+        if (vcpu_must_wait(v)) {
+            err = vcpu_wait(v);
+            if (err)
+                return err;
             continue;
         }
         if (wants_window(v) && v->irq < 0 && !v->pending.valid && hv_ops->irq_allowed(v)) {
@@ -130,7 +132,8 @@ long vcpu_run(struct vcpu *v)
 
     if (v->has_sigmask)
         signal_set_temporary_mask(v->sigmask);
-    v->cr8 = read_once(run->cr8) & 15;
+    if (!v->lapic)
+        v->cr8 = read_once(run->cr8) & 15;
     long result = complete_userspace(v);
     if (result == RESUME) {
         if (read_once(run->immediate_exit)) {

@@ -64,6 +64,7 @@ static void vcpu_free(struct vcpu *v)
         if (v->run_page[i])
             page_put(v->run_page[i]);
     }
+    lapic_destroy(v);
     kfree(v->completion.insn);
     kfree(v->fpu);
     kfree(v);
@@ -116,7 +117,8 @@ static long ioctl_set_regs(struct vcpu *v, u64 arg)
     memcpy(v->reg, values, sizeof(values));
     v->rip = regs.rip;
     v->rflags = regs.rflags | RFLAGS_FIXED;
-    v->pending.valid = false;
+    if (v->pending.type == EVENT_EXCEPTION)
+        v->pending.valid = false;
     return 0;
 }
 
@@ -159,11 +161,12 @@ static long ioctl_set_sregs(struct vcpu *v, u64 arg)
         return -EFAULT;
     if (!sregs_valid(&sregs))
         return -EINVAL;
+    if (vcpu_set_apic_base(v, sregs.apic_base, false))
+        return -EINVAL;
     int err = hv_ops->set_sregs(v, &sregs);
     if (err)
         return err;
-    v->cr8 = sregs.cr8;
-    v->apic_base = sregs.apic_base;
+    vcpu_set_cr8(v, sregs.cr8);
     for (int vector = 0; vector < 256; vector++) {
         if (sregs.interrupt_bitmap[vector / 64] & BIT(vector % 64)) {
             v->pending = (struct hv_event){.valid = true, .vector = vector, .type = EVENT_INTR};
@@ -330,7 +333,7 @@ static long vcpu_ioctl_locked(struct vcpu *v, u32 cmd, u64 arg)
     case KVM_GET_TSC_KHZ:
         return clock_tsc_khz();
     default:
-        return -EINVAL;
+        return irqchip_vcpu_ioctl(v, cmd, arg);
     }
 }
 
@@ -400,9 +403,11 @@ static int vcpu_setup(struct vcpu *v)
     v->irq = -1;
     v->xcr0 = 1;
     v->apic_base = 0xfee00000 | BIT(11) | (v->id == 0 ? BIT(8) : 0);
+    v->mp_state = v->vm->irqchip && v->id ? KVM_MP_STATE_UNINITIALIZED : KVM_MP_STATE_RUNNABLE;
     v->pat = 0x0007040600070406;
     v->tsc_offset = -v->vm->tsc_base;
-    return hv_ops->vcpu_create(v);
+    err = lapic_create(v);
+    return err ? err : hv_ops->vcpu_create(v);
 }
 
 int vcpu_create(struct vm *vm, u32 id)

@@ -1,11 +1,9 @@
 // The chips of a VM as a whole: their making, and the wires between them (GSI routing).
 
-#include "hv/irqchip/irqchip.h"
+#include "hv/irqchip/lapic.h"
 
 #include "kernel/lib/err.h"
-#include "kernel/lib/string.h"
 #include "kernel/mm/slab.h"
-#include "kernel/mm/usercopy.h"
 
 // The routes that a VM starts with: each GSI below 16 to its input of the 8259 pair, each below 24
 // to the pin of the I/O APIC with its number.
@@ -39,7 +37,7 @@ int irqchip_create(struct vm *vm)
     struct irqchip *c = kzalloc_charged(sizeof(*c));
     if (!c)
         return -ENOMEM;
-    c->route = kzalloc_charged(MAX_ROUTES * sizeof(*c->route));
+    c->route = kzalloc_charged(HV_MAX_ROUTES * sizeof(*c->route));
     if (!c->route) {
         kfree(c);
         return -ENOMEM;
@@ -47,6 +45,7 @@ int irqchip_create(struct vm *vm)
     c->vm = vm;
     default_routes(c);
     pic_init(c);
+    ioapic_init(c);
     vm->irqchip = c;
     return 0;
 }
@@ -61,17 +60,57 @@ void irqchip_destroy(struct vm *vm)
     vm->irqchip = NULL;
 }
 
+// The fields of an MSI (SDM 3A, 11.11).
+int msi_send(struct vm *vm, u32 address, u32 data)
+{
+    bool hint = address >> 3 & 1;
+    struct apic_message m = {
+        .dest = address >> 12 & 0xff,
+        .logical = address >> 2 & 1,
+        .vector = data,
+        .mode = data >> 8 & 7,
+        .level = data >> 15 & 1,
+        .assert = true,
+        .lowest = hint || (data >> 8 & 7) == APIC_MODE_LOWEST,
+    };
+
+    return apic_bus_send(vm, &m, NULL);
+}
+
 static int drive(struct irqchip *c, const struct kvm_irq_routing_entry *e, enum irq_source source,
                  bool level)
 {
+    if (e->type == KVM_IRQ_ROUTING_MSI)
+        return level ? msi_send(c->vm, e->u.msi.address_lo, e->u.msi.data) : -1;
     switch (e->u.irqchip.irqchip) {
     case KVM_IRQCHIP_PIC_MASTER:
         return pic_set_pin(c, e->u.irqchip.pin, source, level);
     case KVM_IRQCHIP_PIC_SLAVE:
         return pic_set_pin(c, 8 + e->u.irqchip.pin, source, level);
     default:
-        return -1;
+        return ioapic_set_pin(c, e->u.irqchip.pin, source, level);
     }
+}
+
+// A GSI leads to one pin of each chip at most, or to an MSI alone.
+bool route_valid(const struct kvm_irq_routing_entry *route, u32 index)
+{
+    const struct kvm_irq_routing_entry *e = &route[index];
+    bool chip = e->type == KVM_IRQ_ROUTING_IRQCHIP;
+
+    if (e->gsi >= HV_MAX_ROUTES || e->flags)
+        return false;
+    if (chip
+            ? e->u.irqchip.irqchip > KVM_IRQCHIP_IOAPIC ||
+                  e->u.irqchip.pin >= (e->u.irqchip.irqchip == KVM_IRQCHIP_IOAPIC ? IOAPIC_PINS : 8)
+            : e->type != KVM_IRQ_ROUTING_MSI || e->u.msi.address_hi)
+        return false;
+    for (u32 i = 0; i < index; i++) {
+        if (route[i].gsi == e->gsi && (!chip || route[i].type != e->type ||
+                                       route[i].u.irqchip.irqchip == e->u.irqchip.irqchip))
+            return false;
+    }
+    return true;
 }
 
 int irqchip_line(struct vm *vm, enum irq_source source, u32 gsi, bool level)
@@ -89,7 +128,7 @@ int irqchip_line(struct vm *vm, enum irq_source source, u32 gsi, bool level)
     return result;
 }
 
-// Calls fn with the GSI that leads to a chip's pin.
+// The GSI that leads to a chip's pin.
 static bool gsi_of(const struct irqchip *c, u32 chip, unsigned pin, u32 *gsi)
 {
     for (u32 i = 0; i < c->route_count; i++) {
@@ -132,41 +171,8 @@ bool irqchip_port(struct vm *vm, bool in, u16 port, u8 size, u32 *value)
     return true;
 }
 
-static long ioctl_line(struct vm *vm, u64 arg, bool want_status)
+bool irqchip_mmio(struct vcpu *v, bool write, u64 gpa, u8 size, u64 *value)
 {
-    struct kvm_irq_level line;
-
-    if (copy_from_user(&line, (void __user *)arg, sizeof(line)))
-        return -EFAULT;
-    if (!vm->irqchip)
-        return -ENXIO;
-    line.status = irqchip_line(vm, SOURCE_USER, line.irq, line.level);
-    return want_status ? copy_to_user((void __user *)arg, &line, sizeof(line)) : 0;
-}
-
-static long ioctl_create_pit(struct vm *vm, u64 arg, bool has_config)
-{
-    struct kvm_pit_config config = {.flags = KVM_PIT_SPEAKER_DUMMY};
-
-    if (has_config && copy_from_user(&config, (void __user *)arg, sizeof(config)))
-        return -EFAULT;
-    return vm->irqchip ? pit_create(vm, &config) : -ENOENT;
-}
-
-long irqchip_vm_ioctl(struct vm *vm, u32 cmd, u64 arg)
-{
-    switch (cmd) {
-    case KVM_CREATE_IRQCHIP:
-        return irqchip_create(vm);
-    case KVM_IRQ_LINE:
-        return ioctl_line(vm, arg, false);
-    case KVM_IRQ_LINE_STATUS:
-        return ioctl_line(vm, arg, true);
-    case KVM_CREATE_PIT:
-        return ioctl_create_pit(vm, arg, false);
-    case KVM_CREATE_PIT2:
-        return ioctl_create_pit(vm, arg, true);
-    default:
-        return -ENOTTY;
-    }
+    return (v->lapic && lapic_mmio(v->lapic, write, gpa, size, value)) ||
+           (v->vm->irqchip && ioapic_mmio(v->vm->irqchip, write, gpa, value));
 }

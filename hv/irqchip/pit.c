@@ -237,6 +237,18 @@ static void write_port61(struct pit *p, u8 value)
     c->gate = value & 1;
 }
 
+// What user space gives may be anything: counts and modes that do not exist become ones that do.
+void pit_set(struct pit *p, const struct kvm_pit_state2 *state)
+{
+    p->state = *state;
+    for (unsigned i = 0; i < 3; i++) {
+        struct kvm_pit_channel_state *c = channel_of(p, i);
+        if (c->mode > 5)
+            c->mode = NO_MODE;
+        pit_load(p, i, min(c->count, 0x10000u));
+    }
+}
+
 bool pit_port(struct pit *p, bool in, u16 port, u8 *value)
 {
     if (port == 0x61 && p->speaker_port) {

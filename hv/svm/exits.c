@@ -88,7 +88,8 @@ static bool set_special(struct vcpu *v, u32 code, u64 value)
         return set_dr(v, code - VMEXIT_DR0_WRITE, value);
     if (code == VMEXIT_CR4_WRITE)
         return set_cr4(v, value);
-    v->cr8 = value & 15;
+    if (value < 16)
+        vcpu_set_cr8(v, value);
     return value < 16;
 }
 

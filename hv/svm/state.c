@@ -173,7 +173,14 @@ void svm_vcpu_reset(struct vcpu *v)
     b->ldtr = (struct vmcb_segment){.attributes = 0x82, .limit = 0xffff};
     b->tr = (struct vmcb_segment){.attributes = 0x8b, .limit = 0xffff};
     b->cr0 = CR0_CD | CR0_NW | CR0_ET;
+    b->cr2 = b->cr3 = b->cr4 = 0;
     b->efer = EFER_SVME;
+    b->cpl = 0;
+    b->interrupt_shadow = 0;
+    b->intercept1 &= ~(u32)INTERCEPT_IRET;
+    svm_of(v)->nmi_state = NMI_OPEN;
+    svm_of(v)->stepping = false;
+    v->flush_wanted = true;
     v->rip = 0xfff0;
     v->rflags = RFLAGS_FIXED;
     v->reg[RDX] = 0x600;

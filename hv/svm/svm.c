@@ -241,6 +241,7 @@ const struct hv_ops svm_ops = {
     .probe = svm_probe,
     .vcpu_create = svm_vcpu_create,
     .vcpu_destroy = svm_vcpu_destroy,
+    .vcpu_reset = svm_vcpu_reset,
     .vcpu_load = svm_vcpu_load,
     .vcpu_put = svm_vcpu_put,
     .enter = svm_enter,

@@ -68,7 +68,7 @@ static bool write_cr_exit(struct vcpu *v, unsigned cr, u64 value)
     if (cr == 0)
         return write_cr0_exit(v, value);
     if (cr == 8 && value < 16) {
-        v->cr8 = value;
+        vcpu_set_cr8(v, value);
         return true;
     }
     return false;

@@ -268,7 +268,10 @@ void vmx_vcpu_reset(struct vcpu *v)
         .cr0 = CR0_CD | CR0_NW | CR0_ET,
     };
 
+    bool begun = vmx_begin(v);
     vmx_set_sregs(v, &s);
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
+    vmx_end(v, begun);
     v->rip = 0xfff0;
     v->rflags = RFLAGS_FIXED;
     v->reg[RDX] = 0x600;

@@ -301,6 +301,7 @@ const struct hv_ops vmx_ops = {
     .probe = vmx_probe,
     .vcpu_create = vmx_vcpu_create,
     .vcpu_destroy = vmx_vcpu_destroy,
+    .vcpu_reset = vmx_vcpu_reset,
     .vcpu_load = vmx_vcpu_load,
     .vcpu_put = vmx_vcpu_put,
     .enter = vmx_enter,
