@@ -33,6 +33,14 @@ def sixteen_cpus_start(t):
 
 
 @test()
+def cpus_that_run_in_parallel_keep_the_kernel_whole(t):
+    programs = "storm threads signals pipes memory process descriptors"
+    result = t.sh("for i in %s; do /test/$i || echo $i FAILED; done" % programs, cpus=2, parallel=True)
+    t.true("FAILED" not in result.text, "all programs to pass")
+    t.equal(result.status, 0, "status")
+
+
+@test()
 def a_machine_without_apic_keeps_time(t):
     result = t.sh("sleep 1; cat /proc/uptime", cpu="max,apic=off", limit=30)
     t.between(float(result.text.split()[0]), 1, 10, "uptime after sleep 1")

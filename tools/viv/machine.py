@@ -21,15 +21,21 @@ STATUS = re.compile(rb"viv: exit status (\d+)")
 
 
 class Options:
-    """What a machine is made of. `limit` is in guest seconds; `typed`: somebody may send() to its console."""
+    """What a machine is made of.
+
+    `limit` is in guest seconds; `typed`: somebody may send() to its console; `parallel`: QEMU gives each CPU a thread.
+    Without it CPUs take turns: QEMU (7.2 to 10.0) restores x87 state with an unlocked write to the first CPU's flags
+    (cpu_clear_ignne), and a world switch there can lose its own change of them.
+    """
 
     def __init__(self, backend="svm", cpus=1, mem=512, icount=None, limit=120, cmdline="", overlays=(), tree=None,
-                 iso=False, gdb=False, paused=False, wall=None, cpu="max", typed=True):
+                 iso=False, gdb=False, paused=False, wall=None, cpu="max", typed=True, parallel=False):
         self.backend, self.cpus, self.mem, self.icount = backend, cpus, mem, icount
         self.limit, self.cmdline, self.overlays = limit, cmdline, list(overlays)
         self.tree = tree or paths.TREE
         self.iso = iso or backend == "vmx"
         self.gdb, self.paused, self.cpu, self.typed = gdb, paused, cpu, typed
+        self.parallel = parallel
         self.wall = wall or 60 + (limit or 0) * (40 if backend == "vmx" else 5)
 
     def full_cmdline(self):

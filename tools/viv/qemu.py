@@ -8,7 +8,7 @@ SERIALS = ("console", "log")
 
 def base_command(options):
     """QEMU's arguments up to the kernel and the serial lines."""
-    command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", options.cpu, "-m", str(options.mem),
+    command = ["qemu-system-x86_64", "-accel", "tcg,thread=" + ("multi" if options.parallel else "single"), "-cpu", options.cpu, "-m", str(options.mem),
                "-smp", "cpus=%d,sockets=%d" % (options.cpus, options.cpus), "-no-reboot", "-nodefaults", "-vga", "std",
                "-display", "none", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
     if options.icount is not None:
