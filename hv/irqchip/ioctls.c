@@ -200,6 +200,7 @@ static long ioctl_set_lapic(struct vcpu *v, u64 arg)
 
 static long ioctl_get_mp_state(struct vcpu *v, u64 arg)
 {
+    vcpu_take_starts(v);
     struct kvm_mp_state state = {.mp_state = v->mp_state};
 
     return copy_to_user((void __user *)arg, &state, sizeof(state));

@@ -107,6 +107,9 @@ void lapic_timer_resume(struct lapic *l,
 u64 lapic_deadline(struct lapic *l);
 void lapic_set_deadline(struct lapic *l, u64 tsc);
 
+// vcpu_events.c: the INIT and the start-up IPI that wait
+void vcpu_take_starts(struct vcpu *v);
+
 // apic_bus.c
 // How many took it, 0 too; -1 if nobody is addressed. from: NULL, an I/O APIC or MSI.
 int apic_bus_send(struct vm *vm, const struct apic_message *m, struct lapic *from);

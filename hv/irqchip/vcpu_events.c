@@ -97,16 +97,21 @@ bool vcpu_must_wait(const struct vcpu *v)
     return v->mp_state != KVM_MP_STATE_RUNNABLE || v->init_pending || v->sipi_pending;
 }
 
+void vcpu_take_starts(struct vcpu *v)
+{
+    if (v->init_pending)
+        take_init(v);
+    if (v->sipi_pending)
+        take_sipi(v);
+}
+
 int vcpu_wait(struct vcpu *v)
 {
     bool never_started = v->mp_state == KVM_MP_STATE_UNINITIALIZED;
 
     if (wait_event(&v->halt, v->mp_state == KVM_MP_STATE_RUNNABLE || awake(v)))
         return 0;
-    if (v->init_pending)
-        take_init(v);
-    if (v->sipi_pending)
-        take_sipi(v);
+    vcpu_take_starts(v);
     if (v->mp_state == KVM_MP_STATE_HALTED)
         v->mp_state = KVM_MP_STATE_RUNNABLE;
     return never_started ? -EAGAIN : 0;
