@@ -50,7 +50,7 @@ long vm_check_extension(u64 cap)
     case KVM_CAP_NR_MEMSLOTS:
         return HV_MAX_SLOTS;
     default:
-        return 0;
+        return state_extension(cap);
     }
 }
 

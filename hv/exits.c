@@ -151,13 +151,11 @@ static int exit_hlt(struct vcpu *v)
     return 0;
 }
 
-// XCR0 must name x87, AVX only with SSE, and nothing that the host has not (SDM 1, 13.3).
 static int exit_xsetbv(struct vcpu *v)
 {
     u64 value = (u32)v->reg[RAX] | v->reg[RDX] << 32;
 
-    if ((u32)v->reg[RCX] || !(value & 1) || (value & ~fpu_xcr0()) ||
-        ((value & 4) && !(value & 2))) {
+    if ((u32)v->reg[RCX] || !xcr0_valid(value)) {
         inject_exception(v, VEC_GP, true, 0);
         return RESUME;
     }

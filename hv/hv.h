@@ -124,6 +124,7 @@ struct vm {
     struct vcpu *vcpu[HV_MAX_VCPUS];
     struct list link;        // in the list of all VMs
     u64 tsc_base;            // host TSC at creation: the guest's TSC starts at 0
+    u64 clock_base;          // clock_ns() when KVM_GET_CLOCK's clock was 0
     u64 nested_pages;        // leaf entries made
     struct irqchip *irqchip; // irqchip/: NULL, user space has the chips
     struct pit *pit;
@@ -214,6 +215,9 @@ struct hv_ops {
     // True if neither a shadow nor an NMI whose IRET is to come holds an NMI back.
     bool (*nmi_allowed)(struct vcpu *v);
     void (*want_nmi_window)(struct vcpu *v, bool on); // an exit when that becomes true
+    // What holds events back: KVM_X86_SHADOW_INT_*, and an NMI whose IRET is to come.
+    void (*get_blocking)(struct vcpu *v, u8 *shadow, bool *nmi);
+    void (*set_blocking)(struct vcpu *v, u8 shadow, bool nmi);
     // Steps over an instruction: rip, and the shadow ends.
     void (*advance)(struct vcpu *v, unsigned length);
     // An entry of the nested tables: a table (leaf false) or a page.
@@ -241,6 +245,12 @@ long vm_check_extension(u64 cap);
 void vcpu_load(struct vcpu *v); // guest's FPU and debug registers into the CPU, if they are not
 void vcpu_put(struct vcpu *v);  // and back: before anything that sleeps or looks at user state
 long vcpu_run(struct vcpu *v);  // run.c
+
+// state.c: what snapshots and debuggers ask for
+long vcpu_state_ioctl(struct vcpu *v, u32 cmd, u64 arg); // -ENOTTY: not one of them
+long vm_state_ioctl(struct vm *vm, u32 cmd, u64 arg);    // -ENOTTY: not one of them
+int state_extension(u64 cap);                            // KVM_CHECK_EXTENSION's answer, 0: none
+bool xcr0_valid(u64 value);                              // what XSETBV takes (SDM 1, 13.3)
 
 // irqchip/
 // Port I/O that the kernel answers: false if it does not. `value` as IN and OUT have it.

@@ -303,6 +303,8 @@ static long ioctl_set_signal_mask(struct vcpu *v, u64 arg)
 
 static long vcpu_ioctl_locked(struct vcpu *v, u32 cmd, u64 arg)
 {
+    long result;
+
     switch (cmd) {
     case KVM_RUN:
         return arg ? -EINVAL : vcpu_run(v);
@@ -330,10 +332,9 @@ static long vcpu_ioctl_locked(struct vcpu *v, u32 cmd, u64 arg)
         return ioctl_nmi(v);
     case KVM_SET_SIGNAL_MASK:
         return ioctl_set_signal_mask(v, arg);
-    case KVM_GET_TSC_KHZ:
-        return clock_tsc_khz();
     default:
-        return irqchip_vcpu_ioctl(v, cmd, arg);
+        result = vcpu_state_ioctl(v, cmd, arg);
+        return result == -ENOTTY ? irqchip_vcpu_ioctl(v, cmd, arg) : result;
     }
 }
 

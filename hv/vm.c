@@ -99,6 +99,7 @@ static long ioctl_compat_address(struct vm *vm)
 static long vm_ioctl(struct file *f, u32 cmd, u64 arg)
 {
     struct vm *vm = f->private;
+    long result;
 
     if (vm->aspace != current()->aspace)
         return -EIO;
@@ -114,7 +115,8 @@ static long vm_ioctl(struct file *f, u32 cmd, u64 arg)
     case KVM_SET_IDENTITY_MAP_ADDR:
         return ioctl_compat_address(vm);
     default:
-        return irqchip_vm_ioctl(vm, cmd, arg);
+        result = vm_state_ioctl(vm, cmd, arg);
+        return result == -ENOTTY ? irqchip_vm_ioctl(vm, cmd, arg) : result;
     }
 }
 
@@ -136,6 +138,7 @@ int vm_create(void)
     vm->aspace = current()->aspace;
     vm->cgroup = cgroup_get(current()->cgroup);
     vm->tsc_base = rdtsc();
+    vm->clock_base = clock_ns();
     vm->watcher.invalidate = watcher_invalidate;
     vm->watcher.release = watcher_release;
     aspace_watch(vm->aspace, &vm->watcher);

@@ -26,8 +26,6 @@ static void save_interrupted_event(struct vcpu *v, const struct vmcb *b)
 }
 
 // SDM 3B, 18.2.3 and 18.2.4.
-#define DR6_WRITABLE 0xe00fUL
-#define DR7_WRITABLE 0xffff2bffUL
 
 static void decode_io(struct vcpu *v, const struct vmcb *b)
 {

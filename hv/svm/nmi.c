@@ -54,3 +54,26 @@ void svm_want_nmi_window(struct vcpu *v, bool on)
     s->stepping = true;
     v->rflags |= RFLAGS_TF;
 }
+
+// There is one shadow for both STI and MOV SS.
+void svm_get_blocking(struct vcpu *v, u8 *shadow, bool *nmi)
+{
+    bool shadowed = svm_of(v)->vmcb->interrupt_shadow & SHADOW;
+
+    *shadow = shadowed ? KVM_X86_SHADOW_INT_STI | KVM_X86_SHADOW_INT_MOV_SS : 0;
+    svm_nmi_allowed(v); // an IRET that has come to its end counts as ended
+    *nmi = svm_of(v)->nmi_state != NMI_OPEN;
+}
+
+void svm_set_blocking(struct vcpu *v, u8 shadow, bool nmi)
+{
+    struct svm_vcpu *s = svm_of(v);
+
+    s->vmcb->interrupt_shadow &= ~SHADOW;
+    if (shadow & (KVM_X86_SHADOW_INT_STI | KVM_X86_SHADOW_INT_MOV_SS))
+        s->vmcb->interrupt_shadow |= SHADOW;
+    s->nmi_state = NMI_OPEN;
+    s->vmcb->intercept1 &= ~(u32)INTERCEPT_IRET;
+    if (nmi)
+        svm_nmi_injected(v);
+}

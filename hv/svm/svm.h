@@ -35,5 +35,7 @@ void svm_nmi_iret(struct vcpu *v);    // an intercepted IRET is about to run
 bool svm_nmi_stepped(struct vcpu *v); // a #DB: true if it was our step
 bool svm_nmi_allowed(struct vcpu *v);
 void svm_want_nmi_window(struct vcpu *v, bool on);
+void svm_get_blocking(struct vcpu *v, u8 *shadow, bool *nmi);
+void svm_set_blocking(struct vcpu *v, u8 shadow, bool nmi);
 // exits.c
 void svm_decode_exit(struct vcpu *v);

@@ -278,6 +278,31 @@ static void vmx_want_nmi_window(struct vcpu *v, bool on)
     want_window(v, CPU_NMI_WINDOW, on);
 }
 
+static void vmx_get_blocking(struct vcpu *v, u8 *shadow, bool *nmi)
+{
+    bool begun = vmx_begin(v);
+    u64 blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+    *shadow = (blocked & BLOCKING_STI ? KVM_X86_SHADOW_INT_STI : 0) |
+              (blocked & BLOCKING_MOV_SS ? KVM_X86_SHADOW_INT_MOV_SS : 0);
+    *nmi = blocked & BLOCKING_NMI;
+    vmx_end(v, begun);
+}
+
+// Entry fails with both shadows, or STI's while RFLAGS.IF is clear (SDM 3C, 26.3.1.5).
+static void vmx_set_blocking(struct vcpu *v, u8 shadow, bool nmi)
+{
+    u64 blocked = nmi ? BLOCKING_NMI : 0;
+
+    if (shadow & KVM_X86_SHADOW_INT_MOV_SS)
+        blocked |= BLOCKING_MOV_SS;
+    else if ((shadow & KVM_X86_SHADOW_INT_STI) && (v->rflags & RFLAGS_IF))
+        blocked |= BLOCKING_STI;
+    bool begun = vmx_begin(v);
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked);
+    vmx_end(v, begun);
+}
+
 static void vmx_advance(struct vcpu *v, unsigned length)
 {
     bool begun = vmx_begin(v);
@@ -316,6 +341,8 @@ const struct hv_ops vmx_ops = {
     .want_irq_window = vmx_want_irq_window,
     .nmi_allowed = vmx_nmi_allowed,
     .want_nmi_window = vmx_want_nmi_window,
+    .get_blocking = vmx_get_blocking,
+    .set_blocking = vmx_set_blocking,
     .advance = vmx_advance,
     .nested_entry = vmx_nested_entry,
     .flush = vmx_flush,

@@ -215,6 +215,8 @@ static inline u64 xgetbv(u32 reg)
 #define RFLAGS_AC BIT(18)
 #define DR6_INIT 0xffff0ff0UL
 #define DR7_INIT 0x400UL
+#define DR6_WRITABLE 0xe00fUL
+#define DR7_WRITABLE 0xffff2bffUL
 #define EFER_SCE BIT(0)
 #define EFER_LME BIT(8)
 #define EFER_LMA BIT(10)
