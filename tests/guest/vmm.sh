@@ -48,6 +48,7 @@ expect loads_without_elf 0 "flat kernel" $GUESTS/flat
 expect loads_32_bit_elf 0 "count 3" --append "count=3" $GUESTS/count32
 expect enters_linux_in_64_bit_mode 0 "64 4 console=ttyS0" --kernel $GUESTS/bzimage
 expect enters_linux_in_32_bit_mode 0 "32 4 console=ttyS0" --start 32 --kernel $GUESTS/bzimage
+expect enters_linux_in_real_mode 0 "real mode, ranges 4 console=ttyS0" --start 16 --kernel $GUESTS/bzimage
 expect hands_linux_its_command_line 0 " x=1 count=1" --append "x=1 count=1" $GUESTS/bzimage
 expect hands_linux_its_initrd 0 "content" --initrd $work/module --start 32 $GUESTS/bzimage
 expect interrupts_a_halted_guest 0 "30 ticks" --append "ticks=30" $GUESTS/timer

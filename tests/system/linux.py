@@ -63,3 +63,25 @@ def linux_6_1_boots_to_a_shell_and_switches_off(t):
 @test(backends=BOTH)
 def linux_6_12_boots_to_a_shell_and_switches_off(t):
     linux_to_its_shell_and_off(t, "trixie", "6.12.")
+
+
+@test(backends=BOTH)
+def linux_starts_in_real_mode_and_in_32_bit_mode(t):
+    m = machine_with(t, {"bzImage": debs.linux("bookworm")})
+    for bits in ("16", "32"):
+        m.send("vmm --mem 192 --append words=%s --start %s --kernel /bzImage\n" % (bits, bits))
+        m.expect(r"Command line: console=ttyS0 [^\n]* words=%s\s" % bits)
+        m.send("\x01x")
+        m.expect(t.PROMPT)
+
+
+@test(backends=BOTH)
+def memtest86_tests_a_guests_memory(t):
+    m = machine_with(t, {"memtest": debs.memtest()})
+    m.send("vmm --mem 8 --kernel /memtest\n")
+    m.expect(r"Memtest86\+ v\d")
+    m.expect(r"#[1-9] +\[")  # the second test: the first has passed
+    m.send("\x1b")
+    m.expect("the guest asked for a reset")
+    m.expect(t.PROMPT)
+    t.contains(bytes(m.console.data).decode(errors="replace"), "Errors: 0 ")

@@ -4,7 +4,17 @@
 #include <string.h>
 
 #include "user/vmm/acpi.h"
+#include "user/vmm/machine.h"
 #include "user/vmm/say.h"
+
+unsigned boot_memory_map(uint64_t ram_size, struct memory_range map[MEMORY_RANGES])
+{
+    map[0] = (struct memory_range){0, EBDA, MEMORY_RAM};
+    map[1] = (struct memory_range){EBDA, HOLE_START - EBDA, MEMORY_RESERVED};
+    map[2] = (struct memory_range){BIOS_AREA, MIB - BIOS_AREA, MEMORY_RESERVED};
+    map[3] = (struct memory_range){MIB, ram_size - MIB, MEMORY_RAM};
+    return MEMORY_RANGES;
+}
 
 static bool is_elf(const struct image *kernel)
 {

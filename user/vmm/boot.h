@@ -18,6 +18,16 @@ enum { MAX_MODULES = 16 };
 /* Where conventional memory ends for a guest: above it is the BIOS's own data area. */
 #define EBDA 0x9fc00u
 
+/* The guest's memory, as INT 15h E820 and the zero page describe it: RAM is of type 1. */
+struct memory_range {
+    uint64_t address, size;
+    uint32_t type;
+} __attribute__((packed));
+enum { MEMORY_RANGES = 4, MEMORY_RAM = 1, MEMORY_RESERVED = 2 };
+
+/* Returns how many ranges were written. */
+unsigned boot_memory_map(uint64_t ram_size, struct memory_range map[MEMORY_RANGES]);
+
 struct boot_module {
     const char *file;
     const char *args; /* the module's string is "FILE ARGS", or FILE alone when this is NULL */

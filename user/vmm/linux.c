@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "user/vmm/acpi.h"
+#include "user/vmm/bios.h"
 #include "user/vmm/machine.h"
 #include "user/vmm/say.h"
 
@@ -23,7 +24,6 @@ enum { HEADER_AT = 0x1f1, JUMP_AT = 0x200, MAGIC_AT = 0x202, SECTOR = 512, PAGE 
 enum { ZERO_PAGE = 0x10000, CMDLINE = 0x11000, CMDLINE_END = 0x20000 };
 enum { SETUP_AT = 0x90000, SETUP_CMDLINE = 0x9e000, SETUP_HEAP_END = 0xde00 };
 enum { ENTRY_64 = 0x200, LOADER_UNDEFINED = 0xff, OLD_CMDLINE_SIZE = 255 };
-enum { E820_RAM = 1, E820_RESERVED = 2 };
 
 #define OLD_INITRD_MAX 0x37ffffffu
 
@@ -135,15 +135,11 @@ static void put_cmdline(struct linux_kernel *k, const struct boot_request *reque
 
 static void describe_memory(struct boot_params *params, struct guest_memory guest)
 {
-    const struct boot_e820_entry map[] = {
-        {.addr = 0, .size = EBDA, .type = E820_RAM},
-        {.addr = EBDA, .size = HOLE_START - EBDA, .type = E820_RESERVED},
-        {.addr = BIOS_AREA, .size = MIB - BIOS_AREA, .type = E820_RESERVED},
-        {.addr = MIB, .size = guest.size - MIB, .type = E820_RAM},
-    };
+    struct memory_range map[MEMORY_RANGES];
 
-    memcpy(params->e820_table, map, sizeof(map));
-    params->e820_entries = sizeof(map) / sizeof(map[0]);
+    static_assert(sizeof(map[0]) == sizeof(params->e820_table[0]), "an E820 entry");
+    params->e820_entries = (uint8_t)boot_memory_map(guest.size, map);
+    memcpy(params->e820_table, map, params->e820_entries * sizeof(map[0]));
     params->alt_mem_k = (uint32_t)((guest.size - MIB) / 1024);
 }
 
@@ -170,6 +166,7 @@ static struct boot_entry start_in_real_mode(struct linux_kernel *k, struct guest
     image_place(k->image, guest, "setup code", 0, k->setup_size, SETUP_AT, k->setup_size);
     memcpy(guest.ram + SETUP_AT + HEADER_AT, &k->header,
            JUMP_AT + 2 + k->image->data[JUMP_AT + 1] - HEADER_AT);
+    bios_put(guest.ram);
     return (struct boot_entry){.bits = 16, .segment = SETUP_AT / 16 + 0x20};
 }
 

@@ -14,7 +14,7 @@
 
 #include "user/vmm/say.h"
 
-enum { CPUID_ENTRIES = 128 };
+enum { CPUID_ENTRIES = 128, PORT_LINES = 8 };
 
 uint64_t clock_ns(void)
 {
@@ -192,6 +192,30 @@ static const char *const exit_names[] = {
     [KVM_EXIT_INTERNAL_ERROR] = "internal error",
 };
 
+/* The busiest ports, as many as make a useful line each. */
+static void print_ports(const struct exit_counts *c)
+{
+    uint32_t last = UINT32_MAX;
+    unsigned last_port = 0;
+
+    for (int line = 0; line < PORT_LINES; line++) {
+        unsigned best = 0;
+        uint32_t most = 0;
+        for (unsigned port = 0; port < 65536; port++) {
+            uint32_t n = c->port[port];
+            if (n > most && (n < last || (n == last && port > last_port))) {
+                most = n;
+                best = port;
+            }
+        }
+        if (!most)
+            return;
+        say("%12lu of them at port 0x%x", (unsigned long)most, best);
+        last = most;
+        last_port = best;
+    }
+}
+
 void machine_print_stats(const struct machine *m)
 {
     const struct exit_counts *c = &m->counts;
@@ -201,6 +225,8 @@ void machine_print_stats(const struct machine *m)
         if (c->reason[i])
             say("%12llu exits: %s (%u)", (unsigned long long)c->reason[i],
                 named ? exit_names[i] : "other", i);
+        if (c->reason[i] && i == KVM_EXIT_IO)
+            print_ports(c);
     }
     say("%12llu interrupts injected", (unsigned long long)c->interrupts);
     say("%12llu port bytes and %llu mmio accesses to nothing", (unsigned long long)c->ports_nowhere,

@@ -25,6 +25,7 @@
 struct exit_counts {
     uint64_t reason[64];
     uint64_t mmio_nowhere, ports_nowhere, interrupts;
+    uint32_t port[65536]; /* exits by port */
 };
 
 struct machine {

@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "user/vmm/acpi.h"
+#include "user/vmm/bios.h"
 #include "user/vmm/say.h"
 
 enum {
     PORT_RESET_KEYBOARD = 0x64,
     PORT_FAST_A20 = 0x92,
     PORT_DEBUG_EXIT = 0xf4,
+    PORT_PCI_ADDRESS = 0xcf8,
     PORT_BOCHS_SHUTDOWN = 0x8900,
 };
 
@@ -95,6 +97,8 @@ static void write_byte(struct machine *m, uint16_t port, uint8_t value)
         machine_stop(m, STATUS_OK);
     else if (port == ACPI_PM1A_ENABLE || port == ACPI_PM1A_ENABLE + 1)
         m->pm1_enable[port & 1] = value;
+    else if (port == BIOS_PORT)
+        bios_call(m);
     else if (port == PORT_BOCHS_SHUTDOWN)
         match_shutdown(m, value);
     else if ((port == PORT_RESET_KEYBOARD && value == 0xfe) || (port == ACPI_RESET && value & 4))
@@ -103,12 +107,19 @@ static void write_byte(struct machine *m, uint16_t port, uint8_t value)
         m->counts.ports_nowhere++;
 }
 
-/* A wide access to a byte-wide device goes to neighbouring ports; the one to the exit port is a
- * single value. */
+/* A wide access to a byte-wide device goes to neighbouring ports. The one to the exit port is a
+ * single value, and the one to PCI's address port (there is no PCI) does not reach the reset port
+ * inside it. */
 void ports_access(struct machine *m, uint16_t port, bool out, uint8_t *data, unsigned size)
 {
     if (out && port == PORT_DEBUG_EXIT)
         size = 1;
+    if (port == PORT_PCI_ADDRESS && size == 4) {
+        if (!out)
+            memset(data, 0xff, size);
+        m->counts.ports_nowhere += size;
+        return;
+    }
     for (unsigned i = 0; i < size && !m->stopped; i++) {
         uint16_t at = (uint16_t)(port + i);
         if (out)

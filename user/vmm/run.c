@@ -148,6 +148,7 @@ static void handle_io(struct machine *m)
     struct kvm_run *run = m->run;
     uint8_t *data = (uint8_t *)run + run->io.data_offset;
 
+    m->counts.port[run->io.port]++;
     for (uint32_t i = 0; i < run->io.count && !m->stopped; i++, data += run->io.size)
         ports_access(m, run->io.port, run->io.direction == KVM_EXIT_IO_OUT, data, run->io.size);
 }
