@@ -25,6 +25,8 @@
 #define EDX1_MCA BIT(14)
 #define EDX1_DS BIT(21)
 #define EDX1_ACPI BIT(22)
+// Leaf 6.
+#define EAX6_ARAT BIT(2)
 // Leaf 7.
 #define EBX7_INVPCID BIT(10)
 #define EBX7_PQM BIT(12)
@@ -51,6 +53,10 @@ static void restrict_leaf(struct kvm_cpuid_entry2 *e)
         e->edx |= EDX1_APIC;
         e->edx &= ~(u32)(EDX1_MCE | EDX1_MTRR | EDX1_MCA | EDX1_DS | EDX1_ACPI);
         e->ebx &= 0x0000ffff; // the APIC id is the vCPU's
+        break;
+    case 6: // temperature and power belong to the host; the APIC's timer always runs
+        e->eax = EAX6_ARAT;
+        e->ebx = e->ecx = e->edx = 0;
         break;
     case 7:
         e->ebx &= ~(u32)(EBX7_INVPCID | EBX7_PQM | EBX7_MPX | EBX7_RDTA | EBX7_INTEL_PT);

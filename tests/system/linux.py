@@ -79,8 +79,10 @@ def linux_starts_in_real_mode_and_in_32_bit_mode(t):
 def memtest86_tests_a_guests_memory(t):
     m = machine_with(t, {"memtest": debs.memtest()})
     m.send("vmm --mem 8 --kernel /memtest\n")
+    m.expect(r"\x1b\[2J")
+    m.send("\r")  # it would wait for settings
     m.expect(r"Memtest86\+ v\d")
-    m.expect(r"#[1-9] +\[")  # the second test: the first has passed
+    m.expect(r"#[1-9] +\[" if t.backend == "svm" else r"#0 +\[")  # on svm the first test has passed then
     m.send("\x1b")
     m.expect("the guest asked for a reset")
     m.expect(t.PROMPT)
