@@ -8,7 +8,6 @@ import time
 from . import build, checks, paths, say, setup, testlib
 
 GUEST_PROGRAM_SECONDS = 60
-COUNTED = ("cgroups",)  # programs that measure shares of the CPU: in counted time a busy host does not disturb them
 BATCH = r"""
 for t in "$@"; do
     read from rest </proc/uptime
@@ -91,12 +90,8 @@ def collect(options):
         names = guest_names()
         if options.pattern:
             names = [name for name in names if wanted(options, "guest %s [%s]" % (name, backend))]
-        counted = [name for name in names if name in COUNTED and backend == "svm"]  # Bochs always counts
-        names = [name for name in names if name not in counted]
-        if names:
-            cases.append(guest_case(backend, names))
-        if counted:
-            cases.append(guest_case(backend, counted, icount=3))
+        if names:  # in counted time a busy host disturbs nothing; Bochs always counts
+            cases.append(guest_case(backend, names, icount=3 if backend == "svm" else None))
         cases += [case for case in system if case.backend == backend]
     return [case for case in cases if case.kind == "guest" or wanted(options, case.title)]
 

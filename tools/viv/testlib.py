@@ -71,8 +71,13 @@ class Context:
     PROMPT = r"viv:\S*[#$] "
 
     def exec(self, argv, adds=(), stdin=b"", **options):
-        """Runs a command in a machine of its own to its end, as ./viv exec does; returns its Result."""
-        target = run.prepare(argv, adds, stdin, **dict({"backend": self.backend}, **options))
+        """Runs a command in a machine of its own to its end, as ./viv exec does; returns its Result.
+
+        Instructions are counted, so that a busy host changes nothing; not where CPUs are to run in parallel.
+        """
+        counted = self.backend == "svm" and not options.get("parallel")
+        target = run.prepare(argv, adds, stdin, **dict({"backend": self.backend, "icount": 3 if counted else None},
+                                                       **options))
         self.machines.append(target)
         with target:
             target.wait()
