@@ -111,6 +111,7 @@ struct memslot {
     u32 flags; // KVM_MEM_*
     u64 gpa, size;
     vaddr_t hva; // in the VMM's address space
+    u64 **dirty; // the log's bitmap, a page each; NULL: not logged
 };
 
 struct vm {
@@ -280,6 +281,7 @@ void vcpu_set_cr8(struct vcpu *v, u8 cr8); // which is the local APIC's task pri
 
 // slots.c
 int slot_set(struct vm *vm, const struct kvm_userspace_memory_region *region);
+void slots_destroy(struct vm *vm);
 struct memslot *slot_find(struct vm *vm, u64 gpa);
 // Guest-physical memory through the slots. 0 or -EFAULT (no slot, or the VMM's mapping is gone).
 // May sleep.
@@ -294,6 +296,15 @@ int nested_fault(struct vcpu *v, u64 gpa, bool write);
 void nested_zap(struct vm *vm, u64 gpa,
                 u64 size); // and makes every vCPU flush before it runs again
 void vm_kick_all(struct vm *vm);
+
+// Takes the right to write to a page out of its entry, if it has one; the caller kicks the vCPUs.
+void nested_protect(struct vm *vm, u64 gpa);
+
+// dirty.c
+int dirty_start(struct vm *vm, struct memslot *s); // 0 or -ENOMEM
+void dirty_stop(struct memslot *s);
+void dirty_mark(struct memslot *s, u64 gpa); // gpa is in the slot, which need not be logged
+long dirty_get(struct vm *vm, u64 arg);      // KVM_GET_DIRTY_LOG
 
 // gva.c: guest-virtual addresses through the guest's own page tables
 // 0, or -EFAULT with the page-fault error code in *error.

@@ -81,7 +81,10 @@ int nested_fault(struct vcpu *v, u64 gpa, bool write)
             v->flush_wanted = true;
         else
             vm->nested_pages++;
-        *entry = hv_ops->nested_entry(page_to_phys(page), true, writable && !read_only);
+        if (write)
+            dirty_mark(s, gpa);
+        *entry = hv_ops->nested_entry(page_to_phys(page), true,
+                                      writable && !read_only && (write || !s->dirty));
     }
     page_put(page);
     return entry ? 0 : -ENOMEM;
@@ -105,6 +108,14 @@ static u64 zap_table(paddr_t table, int level, u64 base, u64 gpa, u64 end)
         }
     }
     return zapped;
+}
+
+void nested_protect(struct vm *vm, u64 gpa)
+{
+    u64 *entry = walk(vm, gpa, false);
+
+    if (entry && *entry)
+        *entry = hv_ops->nested_entry(*entry & PTE_ADDR, true, false);
 }
 
 void nested_zap(struct vm *vm, u64 gpa, u64 size)

@@ -38,7 +38,7 @@ static bool overlaps(struct vm *vm, u32 id, u64 gpa, u64 size)
 // EEXIST for an overlap.
 static int slot_check(struct vm *vm, const struct kvm_userspace_memory_region *r)
 {
-    if (r->slot >= HV_MAX_SLOTS || (r->flags & ~KVM_MEM_READONLY))
+    if (r->slot >= HV_MAX_SLOTS || (r->flags & ~(KVM_MEM_READONLY | KVM_MEM_LOG_DIRTY_PAGES)))
         return -EINVAL;
     if ((r->memory_size | r->guest_phys_addr | r->userspace_addr) & ~PAGE_MASK)
         return -EINVAL;
@@ -58,25 +58,41 @@ static int slot_check(struct vm *vm, const struct kvm_userspace_memory_region *r
     return overlaps(vm, r->slot, r->guest_phys_addr, r->memory_size) ? -EEXIST : 0;
 }
 
-// Makes, moves or (size 0) deletes a slot. Pages of the old place are out of the nested tables, and
-// every vCPU has left guest mode once, when this returns.
+// Makes, moves, deletes (size 0) or begins and ends the log of a slot, which goes with it when it
+// moves. Pages of the old place are out of the nested tables, and every vCPU has left guest mode
+// once, when this returns.
 int slot_set(struct vm *vm, const struct kvm_userspace_memory_region *r)
 {
     int err = slot_check(vm, r);
 
     if (err)
         return err;
-    struct memslot *s = &vm->slot[r->slot];
+    struct memslot *s = &vm->slot[r->slot], new = {
+                                                .used = r->memory_size != 0,
+                                                .flags = r->flags,
+                                                .gpa = r->guest_phys_addr,
+                                                .size = r->memory_size,
+                                                .hva = r->userspace_addr,
+                                            };
+    bool logs = new.used && (new.flags &KVM_MEM_LOG_DIRTY_PAGES);
+    if (logs && s->dirty)
+        new.dirty = s->dirty;
+    else if (logs)
+        err = dirty_start(vm, &new);
+    if (err)
+        return err;
     if (s->used)
         nested_zap(vm, s->gpa, s->size);
-    *s = (struct memslot){
-        .used = r->memory_size != 0,
-        .flags = r->flags,
-        .gpa = r->guest_phys_addr,
-        .size = r->memory_size,
-        .hva = r->userspace_addr,
-    };
+    if (!logs)
+        dirty_stop(s);
+    *s = new;
     return 0;
+}
+
+void slots_destroy(struct vm *vm)
+{
+    for (int i = 0; i < HV_MAX_SLOTS; i++)
+        dirty_stop(&vm->slot[i]);
 }
 
 // Copies between the kernel and one page's part of guest memory; returns the bytes done or -EFAULT.
@@ -93,10 +109,14 @@ static long access_page(struct vm *vm, u64 gpa, void *buf, size_t n, bool write)
     if (IS_ERR(page))
         return -EFAULT;
     char *at = (char *)page_to_virt(page) + offset;
-    if (write)
+    if (write) {
         memcpy(at, buf, chunk);
-    else
+        s = slot_find(vm, gpa); // another one, perhaps, after the sleep
+        if (s)
+            dirty_mark(s, gpa);
+    } else {
         memcpy(buf, at, chunk);
+    }
     page_put(page);
     return chunk;
 }

@@ -29,6 +29,7 @@ void vm_put(struct vm *vm)
         aspace_unwatch(vm->aspace, &vm->watcher);
     list_remove(&vm->link);
     irqchip_destroy(vm);
+    slots_destroy(vm);
     nested_destroy(vm);
     cgroup_put(vm->cgroup);
     kfree(vm);
@@ -110,6 +111,8 @@ static long vm_ioctl(struct file *f, u32 cmd, u64 arg)
         return ioctl_set_memory(vm, arg);
     case KVM_CHECK_EXTENSION:
         return vm_check_extension(arg);
+    case KVM_GET_DIRTY_LOG:
+        return dirty_get(vm, arg);
     case KVM_SET_TSS_ADDR:
         return 0;
     case KVM_SET_IDENTITY_MAP_ADDR:

@@ -68,7 +68,11 @@ void vmx_controls_init(struct vcpu *v)
 {
     struct vmx_vcpu *x = vmx_of(v);
 
+    // With accessed and dirty flags a guest's page walk counts as a write (SDM 3C, 28.3.3.2), as it
+    // does on AMD; Bochs does not see its setting of accessed bits as one otherwise.
     x->eptp = v->vm->nested_root | EPTP_WALK_4 | EPTP_WRITE_BACK;
+    if (rdmsr(MSR_VMX_EPT_VPID_CAP) & EPT_HAS_ACCESSED_DIRTY)
+        x->eptp |= EPTP_ACCESSED_DIRTY;
     x->entry_controls = entry_controls;
     vmwrite(VMCS_PIN_CONTROLS, pin_controls);
     vmwrite(VMCS_CPU_CONTROLS, cpu_controls);
