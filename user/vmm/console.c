@@ -87,6 +87,11 @@ bool console_pump(void)
     return n > 0 && take_keys(data, (size_t)n);
 }
 
+bool console_ready(void)
+{
+    return queued;
+}
+
 size_t console_take(uint8_t *buffer, size_t room)
 {
     size_t n = room < queued ? room : queued;

@@ -18,6 +18,8 @@ bool console_is_raw(void);
 /* Takes in what standard input has ready, without waiting; what the guest cannot take yet is kept
  * here. True: the person typed ^A x. */
 bool console_pump(void);
+/* Whether something is there to hand out. */
+bool console_ready(void);
 /* Hands out at most room bytes of what was taken in. */
 size_t console_take(uint8_t *buffer, size_t room);
 /* Sleeps until input is ready, a signal comes, or wait_ns have passed (negative: no limit). */

@@ -30,9 +30,8 @@ enum { ENTRY_64 = 0x200, LOADER_UNDEFINED = 0xff, OLD_CMDLINE_SIZE = 255 };
 static_assert(offsetof(struct boot_params, hdr) == HEADER_AT, "the setup header in the zero page");
 static_assert(sizeof(struct boot_params) == PAGE, "the zero page");
 
-/* The machine has neither PCI nor APIC, and its only serial line for the guest is the console. */
-static const char machine_words[] =
-    "console=ttyS0 pci=off nolapic tsc=reliable 8250.nr_uarts=1 panic=-1";
+/* The machine has no APIC, and its only serial line for the guest is the console. */
+static const char machine_words[] = "console=ttyS0 nolapic tsc=reliable 8250.nr_uarts=1 panic=-1";
 
 /* A kernel of which the header was read and checked. */
 struct linux_kernel {
@@ -119,17 +118,18 @@ static void put_cmdline(struct linux_kernel *k, const struct boot_request *reque
 {
     uint32_t max = k->header.version >= 0x0206 ? k->header.cmdline_size : OLD_CMDLINE_SIZE;
     const char *words = request->append ? request->append : "";
+    const char *bus = request->pci ? "" : " pci=off";
     char clock[32] = "";
 
     if (request->tsc_khz)
         snprintf(clock, sizeof(clock), " tsc_early_khz=%u", (unsigned)request->tsc_khz);
-    size_t size = strlen(machine_words) + strlen(clock) + 1 + strlen(words);
+    size_t size = strlen(machine_words) + strlen(bus) + strlen(clock) + 1 + strlen(words);
     if (max > end - at - 1)
         max = end - at - 1;
     if (size > max)
         die(STATUS_USAGE, "%s: setup_header: cmdline_size %u: the command line has %llu letters",
             k->image->file, max, (unsigned long long)size);
-    sprintf((char *)guest.ram + at, "%s%s %s", machine_words, clock, words);
+    sprintf((char *)guest.ram + at, "%s%s%s %s", machine_words, bus, clock, words);
     k->header.cmd_line_ptr = at;
 }
 

@@ -5,15 +5,16 @@
 #include <linux/kvm.h>
 
 #include "user/vmm/boot.h"
+#include "user/vmm/bus.h"
 #include "user/vmm/cmos.h"
 #include "user/vmm/pic.h"
 #include "user/vmm/pit.h"
 #include "user/vmm/uart.h"
 
 /*
- * The guest's machine: one vCPU, memory, and the devices of an old PC without APIC, PCI and ACPI.
- * Everything runs in one thread; a timer signal takes the vCPU out of the guest when a device has
- * something to do.
+ * The guest's machine: one vCPU, memory, and the devices of an old PC and virtio devices on a PCI
+ * bus. Everything runs in one thread; a timer signal takes the vCPU out of the guest when a device
+ * has something to do.
  */
 
 #define MIB (1024ull * 1024)
@@ -38,6 +39,7 @@ struct machine {
     struct pic pic;
     struct pit pit;
     struct cmos cmos;
+    struct bus bus;
     struct uart com[2];    /* COM1 is the console; what is sent to COM2 goes to standard error */
     uint8_t pm1_enable[2]; /* ACPI's event enables: remembered, and no event ever comes */
     unsigned shutdown_matched; /* letters of "Shutdown" seen at port 0x8900 */

@@ -15,12 +15,16 @@ struct options {
     struct boot_request boot;
     uint64_t ram_size;
     const char *name;
-    bool stats;
+    char *disks[BUS_DEVICES];
+    unsigned disk_count;
+    uint32_t balloon_mib;
+    bool stats, console, rng, balloon;
 };
 
 static const char usage[] =
     "usage: vmm [--mem MB] [--initrd FILE] [--module FILE[=ARGS]]... [--append \"CMDLINE\"] "
-    "[--start 16|32|64] [--stats] [--name NAME] [--kernel] KERNEL";
+    "[--start 16|32|64] [--disk FILE[,ro]]... [--console serial|virtio] [--rng] [--balloon MB] "
+    "[--stats] [--name NAME] [--kernel] KERNEL";
 
 static uint64_t parse_memory(const char *text)
 {
@@ -30,6 +34,30 @@ static uint64_t parse_memory(const char *text)
     if (*text < '0' || *text > '9' || *end || mib < MIN_MIB || mib > MAX_MIB)
         die(STATUS_USAGE, "--mem %s: not a number of MiB from %d to %d", text, MIN_MIB, MAX_MIB);
     return mib * MIB;
+}
+
+static uint32_t parse_balloon(const char *text)
+{
+    char *end;
+    unsigned long mib = strtoul(text, &end, 10);
+
+    if (*text < '0' || *text > '9' || *end || mib > MAX_MIB)
+        die(STATUS_USAGE, "--balloon %s: not a number of MiB up to %d", text, MAX_MIB);
+    return (uint32_t)mib;
+}
+
+static void add_disk(struct options *o, char *text)
+{
+    if (o->disk_count == BUS_DEVICES)
+        die(STATUS_USAGE, "--disk %s: more than %d", text, BUS_DEVICES);
+    o->disks[o->disk_count++] = text;
+}
+
+static bool parse_console(const char *text)
+{
+    if (strcmp(text, "serial") && strcmp(text, "virtio"))
+        die(STATUS_USAGE, "--console %s: not serial or virtio", text);
+    return *text == 'v';
 }
 
 static void add_module(struct boot_request *boot, char *text)
@@ -62,7 +90,14 @@ static void parse_value(struct options *o, const char *option, char *value)
         o->boot.append = value;
     else if (!strcmp(option, "--start"))
         o->boot.start = parse_start(value);
-    else if (!strcmp(option, "--name"))
+    else if (!strcmp(option, "--disk"))
+        add_disk(o, value);
+    else if (!strcmp(option, "--console"))
+        o->console = parse_console(value);
+    else if (!strcmp(option, "--balloon")) {
+        o->balloon_mib = parse_balloon(value);
+        o->balloon = true;
+    } else if (!strcmp(option, "--name"))
         o->name = value;
     else if (!strcmp(option, "--kernel"))
         o->boot.kernel = value;
@@ -77,8 +112,9 @@ static struct options parse(int argc, char **argv)
 
     for (i = 1; i < argc && argv[i][0] == '-'; i++) {
         const char *option = argv[i];
-        if (!strcmp(option, "--stats")) {
-            o.stats = true;
+        if (!strcmp(option, "--stats") || !strcmp(option, "--rng")) {
+            o.stats |= option[2] == 's';
+            o.rng |= option[2] == 'r';
             continue;
         }
         if (!strcmp(option, "--help")) {
@@ -99,6 +135,20 @@ static struct options parse(int argc, char **argv)
     return o;
 }
 
+static void add_devices(struct machine *m, struct options *o)
+{
+    struct guest_memory guest = {m->ram, m->ram_size};
+
+    for (unsigned i = 0; i < o->disk_count; i++)
+        virtio_block_open(bus_add(&m->bus, &virtio_block, guest), o->disks[i]);
+    if (o->console)
+        m->bus.console = bus_add(&m->bus, &virtio_console, guest);
+    if (o->rng)
+        bus_add(&m->bus, &virtio_rng, guest);
+    if (o->balloon)
+        virtio_balloon_target(bus_add(&m->bus, &virtio_balloon, guest), o->balloon_mib);
+}
+
 int main(int argc, char **argv)
 {
     static struct machine m;
@@ -106,7 +156,9 @@ int main(int argc, char **argv)
 
     m.name = o.name;
     machine_create(&m, o.ram_size);
+    add_devices(&m, &o);
     o.boot.tsc_khz = m.tsc_khz;
+    o.boot.pci = m.bus.count;
     struct boot_entry entry = boot_load(&o.boot, (struct guest_memory){m.ram, m.ram_size});
     machine_start_at(&m, &entry);
     int status = machine_run(&m);

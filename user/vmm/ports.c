@@ -11,7 +11,6 @@ enum {
     PORT_RESET_KEYBOARD = 0x64,
     PORT_FAST_A20 = 0x92,
     PORT_DEBUG_EXIT = 0xf4,
-    PORT_PCI_ADDRESS = 0xcf8,
     PORT_BOCHS_SHUTDOWN = 0x8900,
 };
 
@@ -108,18 +107,13 @@ static void write_byte(struct machine *m, uint16_t port, uint8_t value)
 }
 
 /* A wide access to a byte-wide device goes to neighbouring ports. The one to the exit port is a
- * single value, and the one to PCI's address port (there is no PCI) does not reach the reset port
- * inside it. */
+ * single value, and the one to PCI's address port does not reach the reset port inside it. */
 void ports_access(struct machine *m, uint16_t port, bool out, uint8_t *data, unsigned size)
 {
+    if (bus_port(&m->bus, port, out, data, size))
+        return;
     if (out && port == PORT_DEBUG_EXIT)
         size = 1;
-    if (port == PORT_PCI_ADDRESS && size == 4) {
-        if (!out)
-            memset(data, 0xff, size);
-        m->counts.ports_nowhere += size;
-        return;
-    }
     for (unsigned i = 0; i < size && !m->stopped; i++) {
         uint16_t at = (uint16_t)(port + i);
         if (out)

@@ -82,12 +82,16 @@ void machine_stop(struct machine *m, int status)
 static void feed_console(struct machine *m)
 {
     uint8_t data[UART_FIFO];
+    struct virtio *console = m->bus.console;
 
     if (console_pump()) {
         say("%s: left by ^A x", m->name);
         machine_stop(m, STATUS_OK);
     }
-    uart_receive(&m->com[0], data, console_take(data, uart_room(&m->com[0])));
+    if (console)
+        virtio_console_feed(console);
+    else
+        uart_receive(&m->com[0], data, console_take(data, uart_room(&m->com[0])));
     m->com[0].drained = false;
 }
 
@@ -98,6 +102,10 @@ static void update_lines(struct machine *m, uint64_t now)
         pic_pulse(&m->pic, IRQ_TIMER);
     pic_line(&m->pic, IRQ_COM1, uart_line(&m->com[0]));
     pic_line(&m->pic, IRQ_COM2, uart_line(&m->com[1]));
+    for (unsigned i = 0; i < m->bus.count; i++) {
+        virtio_go_on(&m->bus.device[i]);
+        pic_line(&m->pic, m->bus.device[i].irq, virtio_line(&m->bus.device[i]));
+    }
 }
 
 /* Hands the highest interrupt to the vCPU, or asks for an exit as soon as it can take one. */
@@ -155,9 +163,14 @@ static void handle_io(struct machine *m)
 
 static void handle_mmio(struct machine *m)
 {
+    struct kvm_run *run = m->run;
+    unsigned size = run->mmio.len <= sizeof(run->mmio.data) ? run->mmio.len : 1;
+
+    if (bus_mmio(&m->bus, run->mmio.phys_addr, run->mmio.is_write, run->mmio.data, size))
+        return;
     m->counts.mmio_nowhere++;
-    if (!m->run->mmio.is_write)
-        memset(m->run->mmio.data, 0xff, sizeof(m->run->mmio.data));
+    if (!run->mmio.is_write)
+        memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
 }
 
 static void crash(struct machine *m)
@@ -223,6 +236,12 @@ static void enter(struct machine *m)
     }
 }
 
+/* The guest's driver has made room for input. */
+static bool wants_input(const struct machine *m)
+{
+    return m->com[0].drained || (m->bus.console && m->bus.console->fed);
+}
+
 int machine_run(struct machine *m)
 {
     uint64_t last_look = 0;
@@ -231,7 +250,7 @@ int machine_run(struct machine *m)
     console_start();
     while (!m->stopped && !ending_signal) {
         uint64_t now = clock_ns();
-        if (now - last_look >= CONSOLE_POLL_NS || alarm_rang || m->com[0].drained) {
+        if (now - last_look >= CONSOLE_POLL_NS || alarm_rang || wants_input(m)) {
             uart_flush(&m->com[0]);
             uart_flush(&m->com[1]);
             feed_console(m);
