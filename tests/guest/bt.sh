@@ -50,6 +50,7 @@ expect() {
 }
 
 same a_kernel_does_the_same_in_three_ways kernel32
+same random_instructions_do_the_same_in_three_ways random32
 
 # patch FILE OFFSET BYTES: a copy of the kernel, spoilt.
 patch() {

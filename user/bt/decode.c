@@ -111,8 +111,8 @@ static bool is_strange(const struct insn *i)
     unsigned op = i->op;
 
     if (i->word && !COPYABLE(i))
-        return op < 0x40 || (op >= 0x50 && op < 0x8c) || (op >= 0x8f && op < 0xa0) || op == 0xff ||
-               (op >= 0xb0 && (op & 0xf4) != 0xe4);
+        return op < 0x40 || (op >= 0x50 && op < 0x8c) || (op >= 0x8f && op < 0xa0) ||
+               (op == 0xff && i->reg > 1) || (op >= 0xb0 && op < 0xff && (op & 0xf4) != 0xe4);
     return (i->rep && (op == 0x1bc || op == 0x1bd)) || ((op == 0xc6 || op == 0xc7) && i->reg);
 }
 

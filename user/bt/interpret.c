@@ -98,29 +98,27 @@ static uint32_t operate(struct cpu *c, unsigned op, unsigned reg, unsigned size,
 
 static bool innocuous(struct cpu *c, const struct insn *i)
 {
-    struct insn at = *i;
-    unsigned op = i->op;
+    uint32_t address = rm_address(c, i), rm, reg = reg_get(c, i->reg, i->size);
+    bool memory = i->mod != 3;
 
-    if (i->mod != 3 && (op == 0x1a3 || op == 0x1ab || op == 0x1b3 || op == 0x1bb)) {
-        /* a bit index in a register reaches beyond the operand */
-        int32_t index = i->word ? (int16_t)c->regs[i->reg] : (int32_t)c->regs[i->reg];
-        at.disp += (uint32_t)(index >> (i->word ? 4 : 5)) * i->size;
+    if (i->op == 0x8d) {
+        if (memory)
+            reg_set(c, i->reg, i->size, address);
+        return memory;
     }
-    if (op == 0x8d && i->mod != 3)
-        reg_set(c, i->reg, i->size, rm_address(c, i));
-    if (op == 0x8d)
-        return i->mod != 3;
-    uint32_t rm = rm_get(c, &at, i->rm_size), reg = reg_get(c, i->reg, i->size);
+    if (i->op == 0x1a3 || i->op == 0x1ab || i->op == 0x1b3 || i->op == 0x1bb)
+        /* a bit index in a register reaches beyond the operand */
+        address += (uint32_t)(i->word ? (int16_t)reg >> 4 : (int32_t)reg >> 5) * i->size;
+    rm = memory ? memory_read(c, address, i->rm_size) : reg_get(c, i->rm, i->rm_size);
     c->operand[0] = rm;
     c->operand[1] = reg;
     compute(c, i);
-    uint32_t new_rm = c->operand[0], new_reg = c->operand[1];
-    if (!HAS_MODRM(i))
-        return true;
-    if (new_reg != reg && !is_group(i))
-        reg_set(c, i->reg, i->size, new_reg);
-    if (new_rm != rm)
-        rm_set(c, &at, i->rm_size, new_rm);
+    if (HAS_MODRM(i) && c->operand[1] != reg && !is_group(i))
+        reg_set(c, i->reg, i->size, c->operand[1]);
+    if (c->operand[0] != rm && memory)
+        memory_write(c, address, i->rm_size, c->operand[0]);
+    else if (c->operand[0] != rm && HAS_MODRM(i))
+        reg_set(c, i->rm, i->rm_size, c->operand[0]);
     return true;
 }
 
