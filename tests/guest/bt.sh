@@ -74,7 +74,7 @@ expect refuses_a_truncated_header 2 "no Multiboot header" $work/shorter
 expect refuses_an_entry_outside 2 "e_entry 0x1000000 is in no segment" $work/badentry
 expect refuses_a_segment_outside 2 "outside of the guest's memory" $work/badplace
 expect refuses_headers_outside 2 "program headers are past the file's end" $work/badphoff
-expect refuses_a_bad_memory_size 2 "--mem 0: not a number of MiB" --mem 0 $GUESTS/kernel32
+expect refuses_unknown_options 2 "--frob: unknown option" --frob 1 $GUESTS/kernel32
 modes="--stats --interpret"
 expect reports_a_jump_outside_of_memory 1 "EIP 0x7f000000: jump outside" --append end=1 $GUESTS/kernel32
 expect reports_an_unknown_instruction 1 "bytes d9 eb" --append end=2 $GUESTS/kernel32

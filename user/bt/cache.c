@@ -10,26 +10,23 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { CACHE_SIZE = 4 << 20, MAX_BLOCKS = 16384, BUCKETS = 4096, JUMPS = 65536, THUNKS = 1024 };
+enum { CACHE_SIZE = 4 << 20, MAX_BLOCKS = 16384, JUMPS = 65536, THUNKS = 1024 };
 
 struct block {
-    uint32_t eip, code; /* code: its offset in the cache */
-    uint32_t mark, count;
-    struct block *same_bucket, *same_page;
+    uint32_t eip, code, mark, count; /* code: its offset in the cache */
+    struct block *same_page;
 };
 
-static struct block blocks[MAX_BLOCKS], *buckets[BUCKETS];
-static struct mark marks[MAX_BLOCKS * 8];
+static struct block blocks[MAX_BLOCKS], *page_blocks[RAM_PAGES];
+static uint32_t marks[MAX_BLOCKS * 8];
 static struct jump jumps[JUMPS];
 static uint64_t thunk_keys[THUNKS];
-static struct block **page_blocks; /* by the guest's page */
-static uint8_t *cache;             /* and behind it the thunks */
+static uint8_t *cache; /* and behind it the thunks */
 static uint32_t block_count, mark_count, used;
 
 static void set_writable(uint32_t page, bool writable)
 {
-    if (mprotect(GUEST_BASE + (size_t)page * PAGE, PAGE, PROT_READ | (writable ? PROT_WRITE : 0)) <
-        0)
+    if (mprotect(GUEST_BASE + page * PAGE, PAGE, PROT_READ | (writable ? PROT_WRITE : 0)) < 0)
         die(STATUS_CRASHED, "mprotect of the guest's page 0x%x failed", page);
 }
 
@@ -39,9 +36,7 @@ void cache_init(struct cpu *c)
     cache =
         mmap(GUEST_BASE + 2 * GUEST_SPACE, CACHE_SIZE + THUNKS * THUNK_SIZE,
              PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-    page_blocks = mmap(NULL, c->ram_size / PAGE * sizeof(*page_blocks), PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (cache == MAP_FAILED || page_blocks == MAP_FAILED)
+    if (cache == MAP_FAILED)
         die(STATUS_USAGE, "no memory for the code cache");
     c->jumps = jumps;
     used = LEFT_BY_JUMP;
@@ -55,118 +50,91 @@ static void chain(uint32_t from, uint32_t to)
     memcpy(cache + from, &distance, 4);
 }
 
-static void kill(struct block *b)
-{
-    struct block **at = &buckets[b->eip % BUCKETS];
-
-    while (*at != b)
-        at = &(*at)->same_bucket;
-    *at = b->same_bucket;
-    cache[b->code] = 0xe9;
-    chain(b->code + 1, b->code - EXIT_SIZE);
-}
-
 void cache_drop(struct cpu *c, uint32_t address, uint32_t size)
 {
     for (uint32_t page = address / PAGE; page <= (address + size - 1) / PAGE; page++) {
         if (!page_blocks[page])
             continue;
-        for (struct block *b = page_blocks[page]; b; b = b->same_page, c->dropped++)
-            kill(b);
+        for (struct block *b = page_blocks[page]; b; b = b->same_page, c->dropped++) {
+            jumps[b->eip % JUMPS].not_eip = 0;
+            cache[b->code] = 0xe9;
+            chain(b->code + 1, b->code - EXIT_SIZE);
+        }
         page_blocks[page] = NULL;
         set_writable(page, true);
     }
 }
 
-static void drop_everything(struct cpu *c)
+/* Translates the block at EIP; 0: it must be interpreted. */
+static bool make(struct cpu *c)
 {
-    cache_drop(c, 0, c->ram_size);
-    memset(jumps, 0, sizeof(jumps));
-    block_count = mark_count = 0;
-    used = LEFT_BY_JUMP;
-}
+    struct block *b = &blocks[block_count], **page = &page_blocks[c->eip / PAGE];
+    uint32_t start = used + EXIT_SIZE;
 
-static struct block *find(uint32_t eip)
-{
-    struct block *b = buckets[eip % BUCKETS];
-
-    while (b && b->eip != eip)
-        b = b->same_bucket;
-    return b;
-}
-
-static struct block *make(struct cpu *c)
-{
-    struct block *b = &blocks[block_count];
-    uint32_t page = c->eip / PAGE, start = used + EXIT_SIZE;
-
-    *b = (struct block){.eip = c->eip, .code = start, .mark = mark_count};
-    size_t size = translate(c, c->eip, cache + start, start, marks + mark_count, &b->count);
+    *b = (struct block){c->eip, start, mark_count, 0, *page};
+    size_t size = translate(c->eip, cache + start, start, marks + mark_count, &b->count);
     if (!size)
-        return NULL;
+        return false;
+    if (!*page)
+        set_writable(c->eip / PAGE, false);
+    *page = b;
     translate_exit(cache + used, c->eip, start + 1);
+    jumps[c->eip % JUMPS] = (struct jump){~c->eip, cache + start};
     used = start + (uint32_t)size;
     mark_count += b->count;
     block_count++;
     c->blocks++;
-    if (!page_blocks[page])
-        set_writable(page, false);
-    b->same_page = page_blocks[page];
-    page_blocks[page] = b;
-    b->same_bucket = buckets[b->eip % BUCKETS];
-    return buckets[b->eip % BUCKETS] = b;
+    return true;
 }
 
-void *cache_find(struct cpu *c, uint32_t why)
+uint8_t *cache_find(struct cpu *c, uint32_t why)
 {
-    struct block *b = find(c->eip);
+    struct jump *j = &jumps[c->eip % JUMPS];
+    bool known = j->not_eip == ~c->eip,
+         full = used + MAX_CODE > CACHE_SIZE || block_count == MAX_BLOCKS ||
+                mark_count + MAX_BLOCK > sizeof(marks) / sizeof(marks[0]);
 
-    if (!b && (used + MAX_CODE > CACHE_SIZE || block_count == MAX_BLOCKS ||
-               mark_count + MAX_BLOCK > sizeof(marks) / sizeof(marks[0]))) {
-        drop_everything(c);
+    if (!known && full) {
+        cache_drop(c, 0, RAM_SIZE);
+        memset(jumps, 0, sizeof(jumps));
+        block_count = mark_count = 0;
+        used = LEFT_BY_JUMP;
         why = LEFT_UNCHAINED; /* the jump is gone */
     }
-    if (!b)
-        b = make(c);
-    if (!b)
+    if (!known && !make(c))
         return NULL;
     if (why >= LEFT_BY_JUMP)
-        chain(why, b->code);
-    if (why == LEFT_INDIRECT)
-        jumps[c->eip % JUMPS] = (struct jump){~c->eip, cache + b->code};
-    return cache + b->code;
+        chain(why, (uint32_t)(j->code - cache));
+    return j->code;
 }
 
 bool cache_locate(struct cpu *c, const uint8_t *host, uint32_t *eip)
 {
-    uint32_t low = 0, high = block_count, offset = (uint32_t)(host - cache), n;
+    uint32_t offset = (uint32_t)(host - cache), n;
+    struct block *b = blocks + block_count - 1;
 
     if (host < cache || host >= cache + CACHE_SIZE + THUNKS * THUNK_SIZE)
         return false;
     *eip = c->at;
     if (offset >= CACHE_SIZE) /* a thunk of the interpreter's */
         return true;
-    while (high - low > 1) { /* blocks lie in the order in which they were made */
-        uint32_t middle = (low + high) / 2;
-        *(blocks[middle].code <= offset ? &low : &high) = middle;
-    }
-    const struct mark *m = &marks[blocks[low].mark];
-    for (n = blocks[low].count - 1; n && m[n].host > offset - blocks[low].code; n--)
+    while (b->code > offset) /* blocks lie in the order in which they were made */
+        b--;
+    for (n = b->count - 1; n && marks[b->mark + n] >> 16 > offset - b->code; n--)
         ;
-    *eip = blocks[low].eip + m[n].guest;
+    *eip = b->eip + (marks[b->mark + n] & 0xffff);
     return true;
 }
 
-void *cache_thunk(const struct insn *i)
+uint8_t *cache_thunk(const struct insn *i)
 {
     uint64_t key = (uint64_t)i->imm << 32 | 1u << 31 | (uint32_t)i->op << 8 | i->word << 7 |
                    (is_group(i) ? i->reg : 0);
     uint32_t slot = (uint32_t)(key * 0x9e3779b97f4a7c15 >> 54);
     uint8_t *code = cache + CACHE_SIZE + slot * THUNK_SIZE;
 
-    if (thunk_keys[slot] != key) {
+    if (thunk_keys[slot] != key)
         translate_thunk(code, i);
-        thunk_keys[slot] = key;
-    }
+    thunk_keys[slot] = key;
     return code;
 }

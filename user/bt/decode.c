@@ -27,24 +27,22 @@ static const char forms[] =
 static const uint32_t byte_opcodes[] = {0x55555555, 0x55555555, 0,          0,
                                         0x00000551, 0x00005555, 0x00050041, 0x40405050};
 
-static uint32_t take(struct cpu *c, struct insn *i, unsigned size)
+static uint32_t take(struct insn *i, unsigned size)
 {
-    uint32_t value = 0;
-
     if (i->length + size > MAX_LENGTH)
         i->form = '.';
     if (i->form == '.')
         return 0;
-    value = memory_read(c, i->eip + i->length, size);
-    memcpy(i->rest + i->rest_size, &value, size);
+    uint32_t value = memory_read(i->eip + i->length, size);
+    memcpy(i->rest + i->rest_size, &value, 4);
     i->rest_size = (uint8_t)(i->rest_size + size);
     i->length = (uint8_t)(i->length + size);
     return value;
 }
 
-static void read_modrm(struct cpu *c, struct insn *i)
+static void read_modrm(struct insn *i)
 {
-    uint8_t modrm = (uint8_t)take(c, i, 1), sib;
+    uint8_t modrm = (uint8_t)take(i, 1), sib;
 
     i->rest_size = 0;
     i->mod = modrm >> 6;
@@ -56,7 +54,7 @@ static void read_modrm(struct cpu *c, struct insn *i)
         return;
     i->base = (int8_t)i->rm;
     if (i->rm == 4) {
-        sib = (uint8_t)take(c, i, 1);
+        sib = (uint8_t)take(i, 1);
         i->base = sib & 7;
         i->index = (sib >> 3 & 7) == 4 ? -1 : sib >> 3 & 7;
         i->scale = sib >> 6;
@@ -64,15 +62,15 @@ static void read_modrm(struct cpu *c, struct insn *i)
     if (i->mod == 0 && i->base == 5)
         i->base = -1;
     if (i->mod == 1)
-        i->disp = (uint32_t)(int8_t)take(c, i, 1);
+        i->disp = (uint32_t)(int8_t)take(i, 1);
     else if (i->mod == 2 || i->base < 0)
-        i->disp = take(c, i, 4);
+        i->disp = take(i, 4);
 }
 
-static void read_opcode(struct cpu *c, struct insn *i)
+static void read_opcode(struct insn *i)
 {
     for (;;) {
-        uint8_t byte = (uint8_t)take(c, i, 1);
+        uint8_t byte = (uint8_t)take(i, 1);
         i->op = byte;
         if (byte == 0x66)
             i->word = true;
@@ -84,25 +82,25 @@ static void read_opcode(struct cpu *c, struct insn *i)
             break; /* segments are flat: their prefixes mean nothing */
     }
     if (i->op == 0x0f)
-        i->op = (uint16_t)(0x100 + take(c, i, 1));
+        i->op = (uint16_t)(0x100 + take(i, 1));
     if (i->form != '.')
         i->form = forms[i->op];
 }
 
-static void read_immediate(struct cpu *c, struct insn *i)
+static void read_immediate(struct insn *i)
 {
     unsigned kind = i->form | 0x20, z = i->word ? 2 : 4;
 
     if (kind == 'b' || kind == 'i')
-        i->imm = (uint32_t)(int8_t)take(c, i, 1);
+        i->imm = (uint32_t)(int8_t)take(i, 1);
     else if (kind == 'z' || kind == 'l' || kind == 'f')
-        i->imm = take(c, i, z);
+        i->imm = take(i, z);
     else if (kind == 'g' && i->reg < 2)
-        i->imm = take(c, i, i->size == 1 ? 1 : z);
+        i->imm = take(i, i->size == 1 ? 1 : z);
     else if (kind == 'o')
-        i->disp = take(c, i, 4);
+        i->disp = take(i, 4);
     if (kind == 'w' || kind == 'f')
-        i->selector = (uint16_t)take(c, i, 2);
+        i->selector = (uint16_t)take(i, 2);
 }
 
 /* Transfers and stack operations of 16 bits, and new instructions behind a prefix of old ones. */
@@ -147,13 +145,12 @@ bool is_group(const struct insn *i)
     return (i->op >= 0x80 && i->op <= 0x83) || (i->op >= 0xc0 && i->op <= 0xff) || i->op == 0x1ba;
 }
 
-bool decode(struct cpu *c, uint32_t eip, struct insn *i)
+bool decode(uint32_t eip, struct insn *i)
 {
-    if (eip >= c->ram_size)
-        die(STATUS_CRASHED, "EIP 0x%x: jump outside of the guest's memory, which is %u KiB", eip,
-            c->ram_size / 1024);
+    if (eip >= RAM_SIZE)
+        die(STATUS_CRASHED, "EIP 0x%x: jump outside of the guest's memory", eip);
     *i = (struct insn){.eip = eip, .form = 'n', .mod = 3, .base = -1, .index = -1};
-    read_opcode(c, i);
+    read_opcode(i);
     i->rest_size = 0;
     i->size = i->word ? 2 : 4;
     if (i->op < 0x100 ? byte_opcodes[i->op >> 5] >> (i->op & 31) & 1
@@ -165,11 +162,11 @@ bool decode(struct cpu *c, uint32_t eip, struct insn *i)
     else if (i->op == 0x1b7 || i->op == 0x1bf)
         i->rm_size = 2;
     if (HAS_MODRM(i))
-        read_modrm(c, i);
+        read_modrm(i);
     i->imm_at = i->rest_size;
-    read_immediate(c, i);
-    if (i->form == '.' || is_strange(i))
-        return false;
-    normalize(i);
-    return true;
+    read_immediate(i);
+    bool known = i->form != '.' && !is_strange(i);
+    if (known)
+        normalize(i);
+    return known;
 }

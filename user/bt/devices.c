@@ -18,7 +18,7 @@ static struct {
 
 static struct {
     uint8_t low;
-    bool second, one_shot;
+    bool second;
     uint64_t period_ns, next_ns; /* next_ns 0: off */
 } pit;
 
@@ -30,33 +30,34 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-/* SIGALRM is to come when the timer has something to do. */
-static void arm(void)
+void devices_look(void)
 {
-    uint64_t now = now_ns(), us = pit.next_ns > now ? (pit.next_ns - now) / 1000 + 1 : 1;
-    struct itimerval timer = {.it_value = {(time_t)(us / 1000000), (suseconds_t)(us % 1000000)}};
+    uint64_t now = now_ns();
 
-    if (!pit.next_ns)
-        timer = (struct itimerval){0};
+    if (pit.next_ns && now >= pit.next_ns) {
+        pic.request |= 1;
+        pit.next_ns += pit.period_ns;
+        if (pit.next_ns + NS_PER_S < now) /* a second behind: forget what was missed */
+            pit.next_ns = now + pit.period_ns;
+    }
+    /* SIGALRM is to come when the timer has something to do */
+    uint64_t us = pit.next_ns > now ? (pit.next_ns - now) / 1000 + 1 : pit.next_ns ? 1 : 0;
+    struct itimerval timer = {.it_value = {(time_t)(us / 1000000), (suseconds_t)(us % 1000000)}};
     setitimer(ITIMER_REAL, &timer, NULL);
 }
 
 static void pit_write(uint16_t port, uint8_t value)
 {
-    if (port == 0x43 && value < 0x40) {
-        pit.one_shot = !(value & 4);
-        pit.second = false;
-        pit.next_ns = 0;
-    } else if (port == 0x40 && !pit.second) {
-        pit.low = value;
-        pit.second = true;
-    } else if (port == 0x40) {
+    if (port == 0x40 && pit.second) {
         uint32_t count = pit.low | (uint32_t)value << 8;
-        pit.second = false;
         pit.period_ns = (count ? count : 65536) * NS_PER_S / PIT_HZ;
         pit.next_ns = now_ns() + pit.period_ns;
-        arm();
+        devices_look();
     }
+    if (port == 0x43 && value < 0x40)
+        pit.next_ns = 0;
+    pit.low = value;
+    pit.second = port == 0x40 && !pit.second;
 }
 
 static void pic_write(uint16_t port, uint8_t value)
@@ -73,21 +74,6 @@ static void pic_write(uint16_t port, uint8_t value)
     } else if (port == 0x21) {
         pic.mask = value;
     }
-}
-
-void devices_look(void)
-{
-    uint64_t now = now_ns();
-
-    if (pit.next_ns && now >= pit.next_ns) {
-        pic.request |= 1;
-        pit.next_ns += pit.period_ns;
-        if (pit.next_ns + NS_PER_S < now) /* a second behind: forget what was missed */
-            pit.next_ns = now + pit.period_ns;
-        if (pit.one_shot)
-            pit.next_ns = 0;
-    }
-    arm();
 }
 
 int devices_interrupt(bool allowed)
@@ -113,15 +99,11 @@ bool devices_wait(void)
     return true;
 }
 
-uint32_t port_read(uint16_t port, unsigned size)
+uint32_t port_read(uint16_t port)
 {
-    uint32_t value = UINT32_MAX;
-
     if (port >= COM1 && port < COM1 + 8)
-        value = port == LINE_STATUS ? LINE_EMPTY : 0;
-    else if (port == 0x20 || port == 0x21)
-        value = port == 0x20 ? pic.request : pic.mask;
-    return value;
+        return port == LINE_STATUS ? LINE_EMPTY : 0;
+    return port == 0x20 ? pic.request : port == 0x21 ? pic.mask : UINT32_MAX;
 }
 
 void port_write(uint16_t port, unsigned size, uint32_t value)

@@ -10,7 +10,6 @@
 #define JUMPS 80
 #define GUEST_BASE 0x100000000000
 #define FLAGS_IN_HOST 0xcd5
-#define LEFT_INDIRECT 2
 
     .text
     /* uint32_t enter(struct cpu *c, void *code) */
@@ -74,7 +73,7 @@ enter_lookup:
     jrcxz 1f
     mov %r10, %rcx
     mov %r14d, EIP(%r15)
-    movl $LEFT_INDIRECT, WHY(%r15)
+    movl $0, WHY(%r15)          /* LEFT_UNCHAINED */
     jmp enter_leave
 1:  mov %r10, %rcx
     jmp *8(%r11)

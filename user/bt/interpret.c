@@ -7,21 +7,27 @@
 
 #include <string.h>
 
-uint32_t memory_read(struct cpu *c, uint32_t address, unsigned size)
-{
-    uint32_t value = UINT32_MAX;
+/* memcpy of 1, 2 or 4 bytes, which the compiler makes single moves of */
+#define MOVE(to, from, size)                                                                       \
+    (void)((size) == 4   ? memcpy(to, from, 4)                                                     \
+           : (size) == 2 ? memcpy(to, from, 2)                                                     \
+                         : memcpy(to, from, 1))
 
-    if (address <= c->ram_size - size)
-        memcpy(&value, GUEST_BASE + address, size);
-    return size == 4 ? value : value & ((1u << size * 8) - 1);
+uint32_t memory_read(uint32_t address, unsigned size)
+{
+    uint32_t value = address <= RAM_SIZE - size ? 0 : UINT32_MAX;
+
+    if (!value)
+        MOVE(&value, GUEST_BASE + address, size);
+    return value;
 }
 
 void memory_write(struct cpu *c, uint32_t address, unsigned size, uint32_t value)
 {
-    if (address > c->ram_size - size)
+    if (address > RAM_SIZE - size)
         return;
     cache_drop(c, address, size);
-    memcpy(GUEST_BASE + address, &value, size);
+    MOVE(GUEST_BASE + address, &value, size);
 }
 
 /* Register n of a size: bytes 4 to 7 are AH, CH, DH, BH. */
@@ -34,13 +40,13 @@ uint32_t reg_get(const struct cpu *c, unsigned n, unsigned size)
 {
     uint32_t value = 0;
 
-    memcpy(&value, reg_at(c, n, size), size);
+    MOVE(&value, reg_at(c, n, size), size);
     return value;
 }
 
 void reg_set(struct cpu *c, unsigned n, unsigned size, uint32_t value)
 {
-    memcpy(reg_at(c, n, size), &value, size);
+    MOVE(reg_at(c, n, size), &value, size);
 }
 
 uint32_t rm_address(const struct cpu *c, const struct insn *i)
@@ -51,7 +57,7 @@ uint32_t rm_address(const struct cpu *c, const struct insn *i)
 
 uint32_t rm_get(struct cpu *c, const struct insn *i, unsigned size)
 {
-    return i->mod == 3 ? reg_get(c, i->rm, size) : memory_read(c, rm_address(c, i), size);
+    return i->mod == 3 ? reg_get(c, i->rm, size) : memory_read(rm_address(c, i), size);
 }
 
 void rm_set(struct cpu *c, const struct insn *i, unsigned size, uint32_t value)
@@ -70,35 +76,25 @@ void push(struct cpu *c, uint32_t value)
 
 uint32_t pop(struct cpu *c)
 {
-    uint32_t value = memory_read(c, c->regs[ESP], 4);
-
     c->regs[ESP] += 4;
-    return value;
+    return memory_read(c->regs[ESP] - 4, 4);
 }
 
-/* Carries out an innocuous instruction with c->operand in place of its r/m and register. */
-static void compute(struct cpu *c, const struct insn *i)
+/* Carries out an innocuous instruction on two values in place of its r/m and register; they become
+ * the results in c->operand. */
+static uint32_t compute(struct cpu *c, const struct insn *i, uint32_t rm, uint32_t reg)
 {
+    c->operand[0] = rm;
+    c->operand[1] = reg;
     c->why = LEFT_UNCHAINED;
     if (enter(c, cache_thunk(i)) == LEFT_BY_SIGNAL)
-        raise_exception(c, c->fault, -1);
-}
-
-/* The operation of an opcode on two values; the first becomes the result. */
-static uint32_t operate(struct cpu *c, unsigned op, unsigned reg, unsigned size, uint32_t a,
-                        uint32_t b)
-{
-    const struct insn i = {.op = (uint16_t)op, .form = 'm', .reg = (uint8_t)reg, .word = size == 2};
-
-    c->operand[0] = a;
-    c->operand[1] = b;
-    compute(c, &i);
+        raise_exception(c, (unsigned)c->fault, NO_ERROR);
     return c->operand[0];
 }
 
 static bool innocuous(struct cpu *c, const struct insn *i)
 {
-    uint32_t address = rm_address(c, i), rm, reg = reg_get(c, i->reg, i->size);
+    uint32_t address = rm_address(c, i), rm, new_rm, reg = reg_get(c, i->reg, i->size);
     bool memory = i->mod != 3;
 
     if (i->op == 0x8d) {
@@ -109,29 +105,27 @@ static bool innocuous(struct cpu *c, const struct insn *i)
     if (i->op == 0x1a3 || i->op == 0x1ab || i->op == 0x1b3 || i->op == 0x1bb)
         /* a bit index in a register reaches beyond the operand */
         address += (uint32_t)(i->word ? (int16_t)reg >> 4 : (int32_t)reg >> 5) * i->size;
-    rm = memory ? memory_read(c, address, i->rm_size) : reg_get(c, i->rm, i->rm_size);
-    c->operand[0] = rm;
-    c->operand[1] = reg;
-    compute(c, i);
+    rm = memory ? memory_read(address, i->rm_size) : reg_get(c, i->rm, i->rm_size);
+    new_rm = compute(c, i, rm, reg);
     if (HAS_MODRM(i) && c->operand[1] != reg && !is_group(i))
         reg_set(c, i->reg, i->size, c->operand[1]);
-    if (c->operand[0] != rm && memory)
-        memory_write(c, address, i->rm_size, c->operand[0]);
-    else if (c->operand[0] != rm && HAS_MODRM(i))
-        reg_set(c, i->rm, i->rm_size, c->operand[0]);
+    if (new_rm != rm && memory)
+        memory_write(c, address, i->rm_size, new_rm);
+    else if (new_rm != rm)
+        reg_set(c, i->rm, i->rm_size, new_rm);
     return true;
 }
 
 /* MOVS, CMPS, STOS, LODS, SCAS: one element. */
 static void string_once(struct cpu *c, const struct insn *i)
 {
-    unsigned kind = i->op & 0xfe, size = i->size;
-    uint32_t step = c->eflags & DF ? -size : size;
+    struct insn compare = {.op = 0x38 | (i->op & 1), .form = 'm', .word = i->word};
+    unsigned kind = i->op & 0xfe, size = i->size, step = c->eflags & DF ? -size : size;
     bool from = kind < 0xa8 || kind == 0xac, to = kind != 0xac;
-    uint32_t value = from ? memory_read(c, c->regs[ESI], size) : reg_get(c, EAX, size);
+    uint32_t value = from ? memory_read(c->regs[ESI], size) : reg_get(c, EAX, size);
 
-    if (kind == 0xa6 || kind == 0xae) /* CMP of the same size */
-        operate(c, 0x38 | (size > 1), 0, size, value, memory_read(c, c->regs[EDI], size));
+    if (kind == 0xa6 || kind == 0xae)
+        compute(c, &compare, value, memory_read(c->regs[EDI], size));
     else if (to)
         memory_write(c, c->regs[EDI], size, value);
     else
@@ -142,14 +136,14 @@ static void string_once(struct cpu *c, const struct insn *i)
 
 static bool string(struct cpu *c, const struct insn *i)
 {
-    bool compares = (i->op & 0xfe) == 0xa6 || (i->op & 0xfe) == 0xae;
+    bool compares = (i->op & 6) == 6, on_equal = i->rep == 0xf3;
 
     if (!i->rep)
         string_once(c, i);
     while (i->rep && c->regs[ECX]) {
         string_once(c, i);
         c->regs[ECX]--;
-        if (compares && (c->eflags & ZF ? 0xf2 : 0xf3) == i->rep)
+        if (compares && !!(c->eflags & ZF) != on_equal)
             break;
     }
     return true;
@@ -164,18 +158,18 @@ static bool stack(struct cpu *c, const struct insn *i)
         for (int n = EAX; n <= EDI; n++)
             push(c, n == ESP ? value : c->regs[n]);
     } else if (i->op == 0x61) {
-        for (int n = EDI; n >= EAX; n--)
-            memcpy(n == ESP ? &value : &c->regs[n], (uint32_t[]){pop(c)}, 4);
+        for (int n = EDI; n >= EAX; n--) {
+            value = pop(c);
+            c->regs[n] = n == ESP ? c->regs[n] : value;
+        }
     } else if (i->op == 0x68) {
         push(c, i->imm);
-    } else {
-        if (i->op == 0xc9)
-            c->regs[ESP] = c->regs[EBP];
+    } else if (i->op == 0x8f) {
         value = pop(c); /* an address from ESP is computed with the new one */
-        if (i->op == 0xc9)
-            c->regs[EBP] = value;
-        else
-            rm_set(c, i, 4, value);
+        rm_set(c, i, 4, value);
+    } else {
+        c->regs[ESP] = c->regs[EBP];
+        c->regs[EBP] = pop(c);
     }
     return true;
 }
@@ -183,15 +177,16 @@ static bool stack(struct cpu *c, const struct insn *i)
 /* Near transfers. EIP is behind the instruction already. */
 static bool transfer(struct cpu *c, const struct insn *i)
 {
+    struct insn setcc = {.op = 0x190 | (i->op & 15), .form = 'm', .rest_size = 0};
     unsigned op = i->op;
     bool taken = true;
 
     if (op < 0x80)
-        taken = operate(c, 0x190 | (op & 15), 0, 1, 0, 0); /* SETcc */
-    else if (op == 0xe3)                                   /* JECXZ, then LOOPNE, LOOPE, LOOP */
+        taken = compute(c, &setcc, 0, 0);
+    else if (op == 0xe3) /* JECXZ, then LOOPNE, LOOPE, LOOP */
         taken = !c->regs[ECX];
     else if (op >= 0xe0 && op <= 0xe2)
-        taken = --c->regs[ECX] && (op == 0xe2 || (c->eflags & ZF ? 1u : 0) == (op & 1));
+        taken = --c->regs[ECX] && (op == 0xe2 || !!(c->eflags & ZF) == (op & 1));
     else if (op == 0xe8)
         push(c, c->eip);
     if (op == 0xc2) {
@@ -215,30 +210,51 @@ static bool group5(struct cpu *c, const struct insn *i)
     return i->reg == 2 || i->reg == 4 || i->reg == 6;
 }
 
-/* Who carries out the opcodes that are neither innocuous nor a kernel's. */
-static bool (*const handlers[0x200])(struct cpu *c, const struct insn *i) = {
-    [0x60 ... 0x68] = stack,    [0x70 ... 0x7f] = transfer, [0x8f] = stack,
-    [0xa4 ... 0xaf] = string,   [0xc2] = transfer,          [0xc9] = stack,
-    [0xe0 ... 0xe3] = transfer, [0xe8 ... 0xe9] = transfer, [0xff] = group5,
-};
+/* Who carries out the opcodes that are not innocuous. */
+static handler *const handlers[0x200] = {[0x06 ... 0x07] = segments,
+                                         [0x0e] = segments,
+                                         [0x16 ... 0x17] = segments,
+                                         [0x1e ... 0x1f] = segments,
+                                         [0x60 ... 0x61] = stack,
+                                         [0x68] = stack,
+                                         [0x70 ... 0x7f] = transfer,
+                                         [0x8c] = segments,
+                                         [0x8e] = segments,
+                                         [0x8f] = stack,
+                                         [0x9c ... 0x9d] = flags,
+                                         [0xa4 ... 0xaf] = string,
+                                         [0xc2] = transfer,
+                                         [0xc9] = stack,
+                                         [0xcc ... 0xcf] = software_interrupt,
+                                         [0xe0 ... 0xe3] = transfer,
+                                         [0xe4 ... 0xe7] = ports,
+                                         [0xe8 ... 0xe9] = transfer,
+                                         [0xea] = far_jump,
+                                         [0xec ... 0xef] = ports,
+                                         [0xf4] = halt,
+                                         [0xfa ... 0xfb] = interrupt_flag,
+                                         [0xff] = group5,
+                                         [0x100 ... 0x101] = descriptor_tables,
+                                         [0x106 ... 0x109] = nothing,
+                                         [0x120] = control_registers,
+                                         [0x122] = control_registers,
+                                         [0x1a0 ... 0x1a1] = segments,
+                                         [0x1a2] = identify,
+                                         [0x1a8 ... 0x1a9] = segments};
 
 void interpret(struct cpu *c)
 {
     struct insn i;
-    bool known = decode(c, c->eip, &i);
+    bool known = decode(c->eip, &i);
 
     c->at = c->eip;
     c->interpreted++;
     if (!known && i.length >= 12)
         raise_exception(c, VECTOR_GP, 0);
     if (!known)
-        die_at(c, c->eip, "an instruction that bt does not know");
+        die_at(c->eip, "an instruction that bt does not know");
     c->eip += i.length;
-    if (i.lock && (!HAS_MODRM(&i) || i.mod == 3))
-        raise_exception(c, VECTOR_UD, -1);
-    bool (*handler)(struct cpu *, const struct insn *) = handlers[i.op];
-    if (COPYABLE(&i))
-        handler = innocuous;
-    if (!(handler ? handler : system_instruction)(c, &i))
-        raise_exception(c, VECTOR_UD, -1);
+    handler *h = COPYABLE(&i) ? innocuous : handlers[i.op];
+    if (!h || (i.lock && (!HAS_MODRM(&i) || i.mod == 3)) || !h(c, &i))
+        raise_exception(c, VECTOR_UD, NO_ERROR);
 }

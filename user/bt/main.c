@@ -11,12 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MIB = 1 << 20, MIN_MIB = 2, MAX_MIB = 1024, MAX_FILE = 4 * MIB };
+enum { MAX_FILE = 4 * MIB };
 enum { HEADER_MAGIC = 0x1badb002, LOADER_MAGIC = 0x2badb002, HEADER_WITHIN = 8192 };
 enum { INFO = 0x10000, COMMAND_LINE = 0x10100, MAX_COMMAND_LINE = 2048 };
 
-static const char usage[] =
-    "usage: bt [--interpret] [--stats] [--mem MB] [--append \"CMDLINE\"] KERNEL";
+static const char usage[] = "usage: bt [--interpret] [--stats] [--append \"CMDLINE\"] KERNEL";
 static struct cpu *cpu;
 static bool stats;
 
@@ -33,12 +32,12 @@ void die(int status, const char *format, ...)
     exit(status);
 }
 
-void die_at(struct cpu *c, uint32_t eip, const char *what)
+void die_at(uint32_t eip, const char *what)
 {
     char bytes[3 * 8 + 1] = "";
 
     for (uint32_t n = 0; n < 8; n++)
-        snprintf(bytes + 3 * n, 4, " %02x", memory_read(c, eip + n, 1));
+        snprintf(bytes + 3 * n, 4, " %02x", memory_read(eip + n, 1));
     die(STATUS_CRASHED, "EIP 0x%x, bytes%s: %s", eip, bytes, what);
 }
 
@@ -46,11 +45,8 @@ void guest_ends(int status)
 {
     fflush(stdout);
     if (stats)
-        fprintf(
-            stderr,
-            "bt: %lu instructions interpreted, %lu blocks translated, %lu dropped, %lu entries, "
-            "%lu interrupts and exceptions\n",
-            cpu->interpreted, cpu->blocks, cpu->dropped, cpu->entries, cpu->delivered);
+        fprintf(stderr, "bt: %lu instructions interpreted, %lu entries, %lu blocks, %lu dropped\n",
+                cpu->interpreted, cpu->entries, cpu->blocks, cpu->dropped);
     exit(status);
 }
 
@@ -88,9 +84,9 @@ static void load_segment(const char *name, const uint8_t *data, size_t size, con
     if (p->p_filesz > p->p_memsz || p->p_offset > size || p->p_filesz > size - p->p_offset)
         die(STATUS_USAGE, "%s: ELF segment at 0x%x: past the file's end: truncated?", name,
             p->p_paddr);
-    if (p->p_paddr < MIB || p->p_paddr > cpu->ram_size || p->p_memsz > cpu->ram_size - p->p_paddr)
+    if (p->p_paddr < MIB || p->p_paddr > RAM_SIZE || p->p_memsz > RAM_SIZE - p->p_paddr)
         die(STATUS_USAGE, "%s: ELF segment at 0x%x: outside of the guest's memory, 1 to %u MiB",
-            name, p->p_paddr, cpu->ram_size / MIB);
+            name, p->p_paddr, RAM_SIZE / MIB);
     memcpy(GUEST_BASE + p->p_paddr, data + p->p_offset, p->p_filesz);
 }
 
@@ -124,7 +120,7 @@ static uint32_t load_elf(const char *name, const uint8_t *data, size_t size)
 static void boot(const char *name, const char *append)
 {
     static uint8_t data[MAX_FILE];
-    uint32_t info[30] = {1 | 4, 640, cpu->ram_size / 1024 - 1024, 0, COMMAND_LINE};
+    uint32_t info[30] = {1 | 4, 640, RAM_SIZE / 1024 - 1024, 0, COMMAND_LINE};
     size_t size = read_file(name, data);
 
     check_header(name, data, size);
@@ -137,29 +133,23 @@ static void boot(const char *name, const char *append)
 
 int main(int argc, char **argv)
 {
-    const char *append = "", *mib = "16";
+    const char *append = "";
     bool interpret_only = false;
     int i;
 
     for (i = 1; i < argc && argv[i][0] == '-'; i++) {
-        bool has_value = i + 1 < argc;
         if (!strcmp(argv[i], "--interpret"))
             interpret_only = true;
         else if (!strcmp(argv[i], "--stats"))
             stats = true;
-        else if (!strcmp(argv[i], "--append") && has_value)
+        else if (!strcmp(argv[i], "--append") && i + 1 < argc)
             append = argv[++i];
-        else if (!strcmp(argv[i], "--mem") && has_value)
-            mib = argv[++i];
         else
             die(STATUS_USAGE, "%s: unknown option, or its value is missing; %s", argv[i], usage);
     }
     if (i + 1 != argc)
         die(STATUS_USAGE, "%s", usage);
-    long size = strtol(mib, NULL, 10);
-    if (size < MIN_MIB || size > MAX_MIB)
-        die(STATUS_USAGE, "--mem %s: not a number of MiB from %d to %d", mib, MIN_MIB, MAX_MIB);
-    cpu = cpu_create((uint32_t)size * MIB);
+    cpu = cpu_create();
     cpu->translating = !interpret_only;
     cache_init(cpu);
     boot(argv[i], append);

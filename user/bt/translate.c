@@ -84,8 +84,8 @@ static void emit_jump(struct writer *w, uint32_t target)
 
 /* The guest's instruction with its memory operand moved to the guest's memory, and another opcode
  * and register. An absolute address takes the longer form: the short one is relative to RIP. */
-static void emit_with_operand(struct writer *w, const struct insn *i, uint8_t rex, unsigned op,
-                              unsigned reg)
+static void emit_insn(struct writer *w, const struct insn *i, uint8_t rex, unsigned op,
+                      unsigned reg)
 {
     bool absolute = i->mod == 0 && i->rm == 5;
 
@@ -99,23 +99,11 @@ static void emit_with_operand(struct writer *w, const struct insn *i, uint8_t re
         EMIT(w, rex);
     if (op >= 0x100)
         EMIT(w, 0x0f);
-    EMIT(w, (uint8_t)op, (uint8_t)(i->mod << 6 | reg << 3 | (absolute ? 4 : i->rm)));
+    EMIT(w, (uint8_t)op);
+    if (HAS_MODRM(i))
+        EMIT(w, (uint8_t)(i->mod << 6 | reg << 3 | (absolute ? 4 : i->rm)));
     if (absolute)
         EMIT(w, 0x25);
-    put(w, i->rest, i->rest_size);
-}
-
-static void emit_copy(struct writer *w, const struct insn *i)
-{
-    if (HAS_MODRM(i)) {
-        emit_with_operand(w, i, 0, i->op, i->reg);
-        return;
-    }
-    if (i->word)
-        EMIT(w, WORD);
-    if (i->op >= 0x100)
-        EMIT(w, 0x0f);
-    EMIT(w, (uint8_t)i->op);
     put(w, i->rest, i->rest_size);
 }
 
@@ -143,7 +131,7 @@ static void emit_push_value(struct writer *w, uint32_t value)
 /* mov r14d, the operand */
 static void emit_load_target(struct writer *w, const struct insn *i)
 {
-    emit_with_operand(w, i, REX_R, 0x8b, 6);
+    emit_insn(w, i, REX_R, 0x8b, 6);
 }
 
 /* One or REP of MOVS, CMPS, STOS, LODS, SCAS. ES:EDI takes no other segment in 64-bit mode, so the
@@ -178,9 +166,6 @@ static bool emit_special(struct writer *w, const struct insn *i)
         emit_push_value(w, i->imm);
     } else if (op >= 0xa4 && op < 0xb0) {
         emit_string(w, i);
-    } else if (op == 0xc9) {
-        EMIT(w, ADDRESS_32, GUEST_SEGMENT, REX_R, 0x8b, 0x75, 0x00); /* mov r14d, gs:[ebp] */
-        EMIT(w, 0x8d, 0x65, 0x04, REX_R, 0x89, 0xf5); /* lea esp, [rbp + 4]; mov ebp, r14d */
     } else if (op == 0xfa) {
         emit_store(w, AT_INTERRUPTS, 0);
     } else {
@@ -229,48 +214,44 @@ void translate_exit(uint8_t *code, uint32_t eip, uint32_t why)
 
 void translate_thunk(uint8_t *code, const struct insn *i)
 {
-    bool group = is_group(i), modrm = HAS_MODRM(i);
+    struct insn alone = *i; /* on r8 and r9 */
     struct writer w = {code, code, 0};
 
+    alone.mod = 3;
+    alone.rm = 0;
+    alone.rest_size = (uint8_t)(i->rest_size - i->imm_at);
+    memcpy(alone.rest, i->rest + i->imm_at, alone.rest_size);
+    alone.lock = false;
     EMIT(&w, 0x45, 0x8b, 0x47, AT_OPERAND, 0x45, 0x8b, 0x4f, AT_OPERAND + 4); /* mov r8d, r9d */
-    if (i->word)
-        EMIT(&w, WORD);
-    if (modrm)
-        EMIT(&w, (uint8_t)(REX_B | (group ? 0 : REX_R)));
-    if (i->op >= 0x100)
-        EMIT(&w, 0x0f);
-    EMIT(&w, (uint8_t)i->op);
-    if (modrm)
-        EMIT(&w, (uint8_t)(0xc0 | (group ? i->reg : 1) << 3));
-    put(&w, i->rest + i->imm_at, i->rest_size - (size_t)i->imm_at);
+    emit_insn(&w, &alone,
+              !HAS_MODRM(i) ? 0
+              : is_group(i) ? REX_B
+                            : REX_B | REX_R,
+              i->op, is_group(i) ? i->reg : 1);
     EMIT(&w, 0x45, 0x89, 0x47, AT_OPERAND, 0x45, 0x89, 0x4f, AT_OPERAND + 4);
     emit_jump_by(&w, AT_LEAVE);
     assert(w.at - code <= THUNK_SIZE);
 }
 
-size_t translate(struct cpu *c, uint32_t eip, uint8_t *code, uint32_t offset, struct mark *marks,
-                 unsigned *count)
+size_t translate(uint32_t eip, uint8_t *code, uint32_t offset, uint32_t *marks, unsigned *count)
 {
     struct writer w = {code, code, offset};
-    uint32_t page = eip / PAGE, at = eip;
+    uint32_t at = eip;
     struct insn i;
 
     EMIT(&w, 0x45, 0x8b, 0xb7); /* mov r14d, [r15 - PAGE]: the poll page */
     put_long(&w, -(uint32_t)PAGE);
-    for (*count = 0; *count < MAX_BLOCK; at += i.length) {
-        bool here = at / PAGE == page && decode(c, at, &i) && (at + i.length - 1) / PAGE == page;
-        if (!here && !*count)
-            return 0;
-        if (!here)
+    for (*count = 0; *count < MAX_BLOCK && at / PAGE == eip / PAGE; at += i.length) {
+        if (!decode(at, &i) || (at + i.length - 1) / PAGE != eip / PAGE)
             break;
-        marks[(*count)++] = (struct mark){(uint16_t)(w.at - code), (uint16_t)(at - eip)};
+        marks[(*count)++] = (uint32_t)(w.at - code) << 16 | (at - eip);
         if (COPYABLE(&i)) {
-            emit_copy(&w, &i);
+            emit_insn(&w, &i, 0, i.op, i.reg);
         } else if (!emit_special(&w, &i)) {
             emit_end(&w, &i);
             return (size_t)(w.at - code);
         }
     }
     emit_jump(&w, at);
-    return (size_t)(w.at - code);
+    return *count ? (size_t)(w.at - code) : 0;
 }
