@@ -67,13 +67,13 @@ struct cpu {
 /* decode.c: one instruction. op is 0x100 + the second byte for those that begin with 0x0f. */
 struct insn {
     uint32_t eip, disp, imm;
-    uint16_t op, selector; /* selector: of a far jump; of RET, what it adds to ESP */
-    char form;             /* what the tables of decode.c say */
-    bool lock, word;       /* word: prefix 0x66 */
-    uint8_t size, rm_size; /* of the register operand and of the other: 1, 2, 4 */
-    uint8_t rep;           /* 0xf2, 0xf3 or 0 */
-    uint8_t mod, reg, rm;  /* fields of ModRM; mod is 3 if there is none */
-    int8_t base, index;    /* registers of the address, -1: none */
+    uint16_t op, selector;  /* selector: of a far jump; of RET, what it adds to ESP */
+    char form;              /* what the tables of decode.c say */
+    bool lock, word, group; /* word: prefix 0x66; group: reg is a part of the opcode */
+    uint8_t size, rm_size;  /* of the register operand and of the other: 1, 2, 4 */
+    uint8_t rep;            /* 0xf2, 0xf3 or 0 */
+    uint8_t mod, reg, rm;   /* fields of ModRM; mod is 3 if there is none */
+    int8_t base, index;     /* registers of the address, -1: none */
     uint8_t scale, length, rest_size, imm_at;
     uint8_t rest[16]; /* what follows opcode and ModRM; the immediate begins at imm_at */
 };
@@ -86,8 +86,6 @@ struct insn {
 /* Reads the instruction at eip. False: none that we know. The guest ends if eip is not in its
  * memory. */
 bool decode(uint32_t eip, struct insn *i);
-/* Whether ModRM's reg is a part of the opcode. */
-bool is_group(const struct insn *i);
 
 /* interpret.c: the instruction at EIP. Does not return when it raises an exception. */
 void interpret(struct cpu *c);
@@ -104,20 +102,18 @@ uint32_t pop(struct cpu *c);
 
 /* system.c: who carries out what a kernel executes. False: invalid opcode. */
 typedef bool handler(struct cpu *c, const struct insn *i);
-handler segments, flags, software_interrupt, ports, far_jump, halt, interrupt_flag,
-    descriptor_tables, control_registers, nothing, identify;
+handler segments, flags, software, ports, jump_far, halt, cli_sti, tables, control, nothing,
+    identify;
 /* Gives an exception or interrupt to the guest's handler. The guest ends if it has none. */
 void deliver(struct cpu *c, unsigned vector, uint32_t return_eip, int64_t error);
 /* An exception of the instruction at c->at: goes back to the loop in run.c. */
 void raise_exception(struct cpu *c, unsigned vector, int64_t error) __attribute__((noreturn));
 
-/* translate.c: writes the block that begins at eip to code, at an offset in the cache; marks gets
- * the places of its instructions: in the block << 16 | in the guest's code. Returns the bytes
- * written, 0: it must be interpreted. */
+/* translate.c: writes the block that begins at eip, EXIT_SIZE bytes of a way back to the monitor
+ * first, to code, at an offset in the cache; marks gets the places of its instructions: in the
+ * block << 16 | in the guest's code. Returns the bytes written, 0: it must be interpreted. */
 enum { MAX_BLOCK = 32, MAX_CODE = 1536, EXIT_SIZE = 20, THUNK_SIZE = 64 };
 size_t translate(uint32_t eip, uint8_t *code, uint32_t offset, uint32_t *marks, unsigned *count);
-/* Writes the way back to the monitor, EXIT_SIZE bytes. */
-void translate_exit(uint8_t *code, uint32_t eip, uint32_t why);
 /* Writes an innocuous instruction alone, with r/m and register operand in c->operand. */
 void translate_thunk(uint8_t *code, const struct insn *i);
 
@@ -144,12 +140,12 @@ void enter_leave(void), enter_return(void), enter_lookup(void);
 /* devices.c */
 uint32_t port_read(uint16_t port);
 void port_write(uint16_t port, unsigned size, uint32_t value);
-/* Lets the timer see the time: SIGALRM came. */
-void devices_look(void);
+void devices_tick(void); /* SIGALRM came */
 /* The vector of an interrupt that is due, when it is allowed, or -1. */
 int devices_interrupt(bool allowed);
-/* Sleeps until the next interrupt; false: there will be none. */
-bool devices_wait(void);
+/* Sleeps until the next interrupt, which SIGALRM tells by setting alarm; false: there will be none.
+ */
+bool devices_wait(const volatile bool *alarm);
 
 /* main.c. Messages are one line on standard error. */
 enum { STATUS_OK, STATUS_CRASHED, STATUS_USAGE };

@@ -69,18 +69,17 @@ void cache_drop(struct cpu *c, uint32_t address, uint32_t size)
 static bool make(struct cpu *c)
 {
     struct block *b = &blocks[block_count], **page = &page_blocks[c->eip / PAGE];
-    uint32_t start = used + EXIT_SIZE;
+    uint8_t *code = cache + used;
 
-    *b = (struct block){c->eip, start, mark_count, 0, *page};
-    size_t size = translate(c->eip, cache + start, start, marks + mark_count, &b->count);
+    *b = (struct block){c->eip, used + EXIT_SIZE, mark_count, 0, *page};
+    size_t size = translate(c->eip, code, used, marks + mark_count, &b->count);
     if (!size)
         return false;
     if (!*page)
         set_writable(c->eip / PAGE, false);
     *page = b;
-    translate_exit(cache + used, c->eip, start + 1);
-    jumps[c->eip % JUMPS] = (struct jump){~c->eip, cache + start};
-    used = start + (uint32_t)size;
+    jumps[c->eip % JUMPS] = (struct jump){~c->eip, code + EXIT_SIZE};
+    used += (uint32_t)size;
     mark_count += b->count;
     block_count++;
     c->blocks++;
@@ -120,7 +119,7 @@ bool cache_locate(struct cpu *c, const uint8_t *host, uint32_t *eip)
         return true;
     while (b->code > offset) /* blocks lie in the order in which they were made */
         b--;
-    for (n = b->count - 1; n && marks[b->mark + n] >> 16 > offset - b->code; n--)
+    for (n = b->count - 1; n && marks[b->mark + n] >> 16 > offset - (b->code - EXIT_SIZE); n--)
         ;
     *eip = b->eip + (marks[b->mark + n] & 0xffff);
     return true;
@@ -129,7 +128,7 @@ bool cache_locate(struct cpu *c, const uint8_t *host, uint32_t *eip)
 uint8_t *cache_thunk(const struct insn *i)
 {
     uint64_t key = (uint64_t)i->imm << 32 | 1u << 31 | (uint32_t)i->op << 8 | i->word << 7 |
-                   (is_group(i) ? i->reg : 0);
+                   (i->group ? i->reg : 0);
     uint32_t slot = (uint32_t)(key * 0x9e3779b97f4a7c15 >> 54);
     uint8_t *code = cache + CACHE_SIZE + slot * THUNK_SIZE;
 

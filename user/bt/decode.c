@@ -42,7 +42,7 @@ static uint32_t take(struct insn *i, unsigned size)
 
 static void read_modrm(struct insn *i)
 {
-    uint8_t modrm = (uint8_t)take(i, 1), sib;
+    uint8_t modrm = (uint8_t)take(i, 1);
 
     i->rest_size = 0;
     i->mod = modrm >> 6;
@@ -54,7 +54,7 @@ static void read_modrm(struct insn *i)
         return;
     i->base = (int8_t)i->rm;
     if (i->rm == 4) {
-        sib = (uint8_t)take(i, 1);
+        uint8_t sib = (uint8_t)take(i, 1);
         i->base = sib & 7;
         i->index = (sib >> 3 & 7) == 4 ? -1 : sib >> 3 & 7;
         i->scale = sib >> 6;
@@ -103,7 +103,7 @@ static void read_immediate(struct insn *i)
         i->selector = (uint16_t)take(i, 2);
 }
 
-/* Transfers and stack operations of 16 bits, and new instructions behind a prefix of old ones. */
+/* Transfers and stack operations of 16 bits, and what is newer than bt's guest. */
 static bool is_strange(const struct insn *i)
 {
     unsigned op = i->op;
@@ -111,7 +111,7 @@ static bool is_strange(const struct insn *i)
     if (i->word && !COPYABLE(i))
         return op < 0x40 || (op >= 0x50 && op < 0x8c) || (op >= 0x8f && op < 0xa0) ||
                (op == 0xff && i->reg > 1) || (op >= 0xb0 && op < 0xff && (op & 0xf4) != 0xe4);
-    return (i->rep && (op == 0x1bc || op == 0x1bd)) || ((op == 0xc6 || op == 0xc7) && i->reg);
+    return (op == 0xc6 || op == 0xc7) && i->reg; /* XABORT, XBEGIN */
 }
 
 /* Short forms become the long ones that mean the same; so do those that 64-bit mode does not have.
@@ -123,6 +123,7 @@ static void normalize(struct insn *i)
     if (op >= 0x40 && op < 0x60) { /* INC, DEC, PUSH, POP of a register */
         i->op = op < 0x58 ? 0xff : 0x8f;
         i->reg = op < 0x50 ? op >> 3 & 1 : op < 0x58 ? 6 : 0;
+        i->group = true;
         i->rm = op & 7;
         i->form = op < 0x50 ? 'm' : 'M';
     } else if (op >= 0xa0 && op < 0xa4) { /* MOV of the accumulator and an absolute address */
@@ -138,11 +139,6 @@ static void normalize(struct insn *i)
     } else if (op == 0xeb || op == 0x6a || op == 0xc3) {
         i->op = op == 0xeb ? 0xe9 : op == 0x6a ? 0x68 : 0xc2;
     }
-}
-
-bool is_group(const struct insn *i)
-{
-    return (i->op >= 0x80 && i->op <= 0x83) || (i->op >= 0xc0 && i->op <= 0xff) || i->op == 0x1ba;
 }
 
 bool decode(uint32_t eip, struct insn *i)
@@ -165,6 +161,8 @@ bool decode(uint32_t eip, struct insn *i)
         read_modrm(i);
     i->imm_at = i->rest_size;
     read_immediate(i);
+    i->group =
+        (i->op >= 0x80 && i->op < 0x84) || (i->op >= 0xc0 && i->op <= 0xff) || i->op == 0x1ba;
     bool known = i->form != '.' && !is_strange(i);
     if (known)
         normalize(i);

@@ -2,13 +2,11 @@
  * master 8259A, channel 0 of the 8254 with two-byte counts, and the ports that end the machine. */
 #include "user/bt/bt.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <sys/time.h>
-#include <time.h>
 
 #define PIT_HZ 1193182ull
-#define NS_PER_S 1000000000ull
-
 enum { COM1 = 0x3f8, LINE_STATUS = COM1 + 5, LINE_EMPTY = 0x60 };
 enum { PORT_EXIT = 0xf4, PORT_POWER = 0x604, POWER_OFF = 0x20 };
 
@@ -18,46 +16,27 @@ static struct {
 
 static struct {
     uint8_t low;
-    bool second;
-    uint64_t period_ns, next_ns; /* next_ns 0: off */
+    bool second, running;
 } pit;
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
-void devices_look(void)
-{
-    uint64_t now = now_ns();
-
-    if (pit.next_ns && now >= pit.next_ns) {
-        pic.request |= 1;
-        pit.next_ns += pit.period_ns;
-        if (pit.next_ns + NS_PER_S < now) /* a second behind: forget what was missed */
-            pit.next_ns = now + pit.period_ns;
-    }
-    /* SIGALRM is to come when the timer has something to do */
-    uint64_t us = pit.next_ns > now ? (pit.next_ns - now) / 1000 + 1 : pit.next_ns ? 1 : 0;
-    struct itimerval timer = {.it_value = {(time_t)(us / 1000000), (suseconds_t)(us % 1000000)}};
-    setitimer(ITIMER_REAL, &timer, NULL);
-}
-
+/* The host's interval timer is the guest's: each SIGALRM is a tick. */
 static void pit_write(uint16_t port, uint8_t value)
 {
-    if (port == 0x40 && pit.second) {
-        uint32_t count = pit.low | (uint32_t)value << 8;
-        pit.period_ns = (count ? count : 65536) * NS_PER_S / PIT_HZ;
-        pit.next_ns = now_ns() + pit.period_ns;
-        devices_look();
+    uint32_t count = pit.low | (uint32_t)value << 8;
+    suseconds_t us = (suseconds_t)((count ? count : 65536) * 1000000 / PIT_HZ);
+    struct itimerval timer = {{0, us}, {0, us}};
+
+    if (port == 0x43 || pit.second) {
+        pit.running = port == 0x40;
+        setitimer(ITIMER_REAL, pit.running ? &timer : &(struct itimerval){0}, NULL);
     }
-    if (port == 0x43 && value < 0x40)
-        pit.next_ns = 0;
     pit.low = value;
     pit.second = port == 0x40 && !pit.second;
+}
+
+void devices_tick(void)
+{
+    pic.request |= 1;
 }
 
 static void pic_write(uint16_t port, uint8_t value)
@@ -85,17 +64,18 @@ int devices_interrupt(bool allowed)
     return pic.base;
 }
 
-bool devices_wait(void)
+bool devices_wait(const volatile bool *alarm)
 {
+    sigset_t blocked, before;
+
     fflush(stdout);
-    while (!(pic.request & ~pic.mask)) {
-        if (!pit.next_ns || pic.mask & 1)
-            return false;
-        uint64_t now = now_ns(), wait = pit.next_ns > now ? pit.next_ns - now : 0;
-        struct timespec t = {(time_t)(wait / NS_PER_S), (long)(wait % NS_PER_S)};
-        nanosleep(&t, NULL);
-        devices_look();
-    }
+    if (!pit.running || pic.mask & 1)
+        return false;
+    sigfillset(&blocked);
+    sigprocmask(SIG_SETMASK, &blocked, &before);
+    while (!*alarm && !pic.request)
+        sigsuspend(&before);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     return true;
 }
 
@@ -115,7 +95,7 @@ void port_write(uint16_t port, unsigned size, uint32_t value)
             putchar((int)(value & 0xff));
         else if (port == 0x20 || port == 0x21)
             pic_write(port, (uint8_t)value);
-        else if (port >= 0x40 && port <= 0x43)
+        else if (port == 0x40 || port == 0x43)
             pit_write(port, (uint8_t)value);
         else if (port == PORT_POWER + 1 && value & POWER_OFF)
             guest_ends(STATUS_OK);

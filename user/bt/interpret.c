@@ -107,7 +107,7 @@ static bool innocuous(struct cpu *c, const struct insn *i)
         address += (uint32_t)(i->word ? (int16_t)reg >> 4 : (int32_t)reg >> 5) * i->size;
     rm = memory ? memory_read(address, i->rm_size) : reg_get(c, i->rm, i->rm_size);
     new_rm = compute(c, i, rm, reg);
-    if (HAS_MODRM(i) && c->operand[1] != reg && !is_group(i))
+    if (HAS_MODRM(i) && c->operand[1] != reg && !i->group)
         reg_set(c, i->reg, i->size, c->operand[1]);
     if (new_rm != rm && memory)
         memory_write(c, address, i->rm_size, new_rm);
@@ -211,36 +211,19 @@ static bool group5(struct cpu *c, const struct insn *i)
 }
 
 /* Who carries out the opcodes that are not innocuous. */
-static handler *const handlers[0x200] = {[0x06 ... 0x07] = segments,
-                                         [0x0e] = segments,
-                                         [0x16 ... 0x17] = segments,
-                                         [0x1e ... 0x1f] = segments,
-                                         [0x60 ... 0x61] = stack,
-                                         [0x68] = stack,
-                                         [0x70 ... 0x7f] = transfer,
-                                         [0x8c] = segments,
-                                         [0x8e] = segments,
-                                         [0x8f] = stack,
-                                         [0x9c ... 0x9d] = flags,
-                                         [0xa4 ... 0xaf] = string,
-                                         [0xc2] = transfer,
-                                         [0xc9] = stack,
-                                         [0xcc ... 0xcf] = software_interrupt,
-                                         [0xe0 ... 0xe3] = transfer,
-                                         [0xe4 ... 0xe7] = ports,
-                                         [0xe8 ... 0xe9] = transfer,
-                                         [0xea] = far_jump,
-                                         [0xec ... 0xef] = ports,
-                                         [0xf4] = halt,
-                                         [0xfa ... 0xfb] = interrupt_flag,
-                                         [0xff] = group5,
-                                         [0x100 ... 0x101] = descriptor_tables,
-                                         [0x106 ... 0x109] = nothing,
-                                         [0x120] = control_registers,
-                                         [0x122] = control_registers,
-                                         [0x1a0 ... 0x1a1] = segments,
-                                         [0x1a2] = identify,
-                                         [0x1a8 ... 0x1a9] = segments};
+#define ON(first, last, does) [first... last] = does
+static handler *const handlers[0x200] = {
+    ON(0x06, 0x07, segments),   ON(0x0e, 0x0e, segments),   ON(0x16, 0x17, segments),
+    ON(0x1e, 0x1f, segments),   ON(0x60, 0x61, stack),      ON(0x68, 0x68, stack),
+    ON(0x70, 0x7f, transfer),   ON(0x8c, 0x8c, segments),   ON(0x8e, 0x8e, segments),
+    ON(0x8f, 0x8f, stack),      ON(0x9c, 0x9d, flags),      ON(0xa4, 0xaf, string),
+    ON(0xc2, 0xc2, transfer),   ON(0xc9, 0xc9, stack),      ON(0xcc, 0xcf, software),
+    ON(0xe0, 0xe3, transfer),   ON(0xe4, 0xe7, ports),      ON(0xe8, 0xe9, transfer),
+    ON(0xea, 0xea, jump_far),   ON(0xec, 0xef, ports),      ON(0xf4, 0xf4, halt),
+    ON(0xfa, 0xfb, cli_sti),    ON(0xff, 0xff, group5),     ON(0x100, 0x101, tables),
+    ON(0x106, 0x109, nothing),  ON(0x120, 0x120, control),  ON(0x122, 0x122, control),
+    ON(0x1a0, 0x1a1, segments), ON(0x1a2, 0x1a2, identify), ON(0x1a8, 0x1a9, segments),
+};
 
 void interpret(struct cpu *c)
 {
@@ -254,7 +237,7 @@ void interpret(struct cpu *c)
     if (!known)
         die_at(c->eip, "an instruction that bt does not know");
     c->eip += i.length;
-    handler *h = COPYABLE(&i) ? innocuous : handlers[i.op];
-    if (!h || (i.lock && (!HAS_MODRM(&i) || i.mod == 3)) || !h(c, &i))
+    handler *does = COPYABLE(&i) ? innocuous : handlers[i.op];
+    if (!does || (i.lock && i.mod == 3) || !does(c, &i))
         raise_exception(c, VECTOR_UD, NO_ERROR);
 }

@@ -4,16 +4,13 @@
 
 #include <linux/elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { MAX_FILE = 4 * MIB };
 enum { HEADER_MAGIC = 0x1badb002, LOADER_MAGIC = 0x2badb002, HEADER_WITHIN = 8192 };
-enum { INFO = 0x10000, COMMAND_LINE = 0x10100, MAX_COMMAND_LINE = 2048 };
+enum { INFO = 0x10000, COMMAND_LINE = 0x10100, MAX_COMMAND_LINE = 2048, MAX_FILE = 4 * MIB };
 
 static const char usage[] = "usage: bt [--interpret] [--stats] [--append \"CMDLINE\"] KERNEL";
 static struct cpu *cpu;
@@ -21,14 +18,14 @@ static bool stats;
 
 void die(int status, const char *format, ...)
 {
-    char text[256];
     va_list args;
 
     fflush(stdout);
+    fputs("bt: ", stderr);
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    vfprintf(stderr, format, args);
     va_end(args);
-    fprintf(stderr, "bt: %s\n", text);
+    fputc('\n', stderr);
     exit(status);
 }
 
@@ -37,7 +34,7 @@ void die_at(uint32_t eip, const char *what)
     char bytes[3 * 8 + 1] = "";
 
     for (uint32_t n = 0; n < 8; n++)
-        snprintf(bytes + 3 * n, 4, " %02x", memory_read(eip + n, 1));
+        snprintf(bytes + 3 * n, 4, " %02x", memory_read(eip + n, 1) & 0xff);
     die(STATUS_CRASHED, "EIP 0x%x, bytes%s: %s", eip, bytes, what);
 }
 
@@ -52,17 +49,12 @@ void guest_ends(int status)
 
 static size_t read_file(const char *name, uint8_t *data)
 {
-    int fd = open(name, O_RDONLY | O_CLOEXEC);
-    ssize_t n = 1;
-    size_t size;
+    FILE *file = fopen(name, "r");
+    size_t size = file ? fread(data, 1, MAX_FILE, file) : 0;
 
-    for (size = 0; fd >= 0 && n > 0 && size<MAX_FILE; size += n> 0 ? (size_t)n : 0)
-        n = read(fd, data + size, MAX_FILE - size);
-    if (fd < 0 || n < 0)
-        die(STATUS_USAGE, "%s: %s", name, strerror(errno));
-    if (size == MAX_FILE)
-        die(STATUS_USAGE, "%s: larger than %d MiB", name, MAX_FILE / MIB);
-    close(fd);
+    if (!file || ferror(file) || size == MAX_FILE)
+        die(STATUS_USAGE, "%s: %s", name, size == MAX_FILE ? "too large" : strerror(errno));
+    fclose(file);
     return size;
 }
 
@@ -79,17 +71,6 @@ static void check_header(const char *name, const uint8_t *data, size_t size)
         HEADER_WITHIN);
 }
 
-static void load_segment(const char *name, const uint8_t *data, size_t size, const Elf32_Phdr *p)
-{
-    if (p->p_filesz > p->p_memsz || p->p_offset > size || p->p_filesz > size - p->p_offset)
-        die(STATUS_USAGE, "%s: ELF segment at 0x%x: past the file's end: truncated?", name,
-            p->p_paddr);
-    if (p->p_paddr < MIB || p->p_paddr > RAM_SIZE || p->p_memsz > RAM_SIZE - p->p_paddr)
-        die(STATUS_USAGE, "%s: ELF segment at 0x%x: outside of the guest's memory, 1 to %u MiB",
-            name, p->p_paddr, RAM_SIZE / MIB);
-    memcpy(GUEST_BASE + p->p_paddr, data + p->p_offset, p->p_filesz);
-}
-
 /* Loads the segments and returns the physical entry point. */
 static uint32_t load_elf(const char *name, const uint8_t *data, size_t size)
 {
@@ -100,14 +81,19 @@ static uint32_t load_elf(const char *name, const uint8_t *data, size_t size)
     if (size < sizeof(*e) || memcmp(data, ELFMAG, SELFMAG) || e->e_ident[EI_CLASS] != ELFCLASS32 ||
         e->e_machine != EM_386 || e->e_type != ET_EXEC)
         die(STATUS_USAGE, "%s: not a 32-bit x86 ELF program", name);
-    if (e->e_phentsize != sizeof(p) || e->e_phoff > size ||
-        e->e_phnum > (size - e->e_phoff) / sizeof(p))
-        die(STATUS_USAGE, "%s: ELF program headers are past the file's end: truncated?", name);
     for (unsigned n = 0; n < e->e_phnum; n++) {
+        if (e->e_phoff > size || (n + 1) * sizeof(p) > size - e->e_phoff)
+            die(STATUS_USAGE, "%s: ELF program headers are past the file's end: truncated?", name);
         memcpy(&p, data + e->e_phoff + n * sizeof(p), sizeof(p));
         if (p.p_type != PT_LOAD || !p.p_memsz)
             continue;
-        load_segment(name, data, size, &p);
+        if (p.p_filesz > p.p_memsz || p.p_offset > size || p.p_filesz > size - p.p_offset)
+            die(STATUS_USAGE, "%s: ELF segment %u: past the file's end: truncated?", name, n);
+        if (p.p_paddr < MIB || p.p_paddr > RAM_SIZE || p.p_memsz > RAM_SIZE - p.p_paddr)
+            die(STATUS_USAGE,
+                "%s: ELF segment %u: 0x%x is outside of the guest's memory, 1 to 16 MiB", name, n,
+                p.p_paddr);
+        memcpy(GUEST_BASE + p.p_paddr, data + p.p_offset, p.p_filesz);
         if (e->e_entry - p.p_vaddr < p.p_memsz)
             entry = e->e_entry - p.p_vaddr + p.p_paddr;
     }

@@ -19,12 +19,6 @@ enum { SIGNAL_STACK = 16 * PAGE };
 static struct cpu *the_cpu;
 static jmp_buf to_loop;
 
-/* In front of struct cpu. Each block reads it. */
-static void poll_page_set(int protection)
-{
-    mprotect((uint8_t *)the_cpu - PAGE, PAGE, protection);
-}
-
 /* Takes the guest's state out of the interrupted code and lets the signal return to the monitor. */
 static void on_signal(int signal, siginfo_t *info, void *context)
 {
@@ -34,7 +28,7 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 
     if (signal == SIGALRM) {
         c->alarm = true;
-        poll_page_set(PROT_NONE);
+        mprotect((uint8_t *)c - PAGE, PAGE, PROT_NONE); /* the poll page */
         return;
     }
     if (!cache_locate(c, (const uint8_t *)m->rip, &c->eip))
@@ -96,9 +90,9 @@ static void interpret_one(struct cpu *c)
 static void give_interrupts(struct cpu *c)
 {
     if (c->alarm) {
-        poll_page_set(PROT_READ | PROT_WRITE);
+        mprotect((uint8_t *)c - PAGE, PAGE, PROT_READ);
         c->alarm = false; /* if another came meanwhile, the poll page brings us back */
-        devices_look();
+        devices_tick();
     }
     int vector = devices_interrupt(c->interrupts && !c->shadow);
     if (vector >= 0)

@@ -64,7 +64,7 @@ bool segments(struct cpu *c, const struct insn *i)
 }
 
 /* SLDT STR LLDT LTR, and SGDT SIDT LGDT LIDT SMSW LMSW INVLPG. */
-bool descriptor_tables(struct cpu *c, const struct insn *i)
+bool tables(struct cpu *c, const struct insn *i)
 {
     uint32_t at = rm_address(c, i), which = i->reg & 1;
     unsigned size = i->mod == 3 ? i->size : 2;
@@ -90,7 +90,7 @@ bool descriptor_tables(struct cpu *c, const struct insn *i)
     return true;
 }
 
-bool control_registers(struct cpu *c, const struct insn *i)
+bool control(struct cpu *c, const struct insn *i)
 {
     uint32_t value = c->regs[i->rm];
 
@@ -116,7 +116,7 @@ bool flags(struct cpu *c, const struct insn *i)
 }
 
 /* INT3, INT, INTO and IRET. */
-bool software_interrupt(struct cpu *c, const struct insn *i)
+bool software(struct cpu *c, const struct insn *i)
 {
     unsigned vector = i->op == 0xcc ? VECTOR_BP : i->op == 0xce ? VECTOR_OF : i->imm & 0xff;
 
@@ -155,7 +155,7 @@ bool ports(struct cpu *c, const struct insn *i)
     return true;
 }
 
-bool far_jump(struct cpu *c, const struct insn *i)
+bool jump_far(struct cpu *c, const struct insn *i)
 {
     check_selector(c, i->selector);
     c->segment[CS] = i->selector;
@@ -165,13 +165,13 @@ bool far_jump(struct cpu *c, const struct insn *i)
 
 bool halt(struct cpu *c, const struct insn *i)
 {
-    if (!c->interrupts || !devices_wait())
+    if (!c->interrupts || !devices_wait(&c->alarm))
         die_at(c->at, "the guest halted for good: nothing will wake it");
     return true;
 }
 
 /* CLI, STI. */
-bool interrupt_flag(struct cpu *c, const struct insn *i)
+bool cli_sti(struct cpu *c, const struct insn *i)
 {
     c->shadow = i->op == 0xfb && !c->interrupts;
     c->interrupts = i->op & 1;

@@ -10,29 +10,14 @@
 #include <assert.h>
 #include <string.h>
 
-enum {
-    AT_EIP = 32,
-    AT_WHY = 40,
-    AT_INTERRUPTS = 44,
-    AT_OPERAND = 48,
-    AT_LEAVE = 56,
-    AT_LOOKUP = 64
-};
+enum { AT_EIP = 32, AT_WHY = 40, AT_IF = 44, AT_OPERAND = 48, AT_LEAVE = 56, AT_LOOKUP = 64 };
 #define IS_AT(field, offset) (offsetof(struct cpu, field) == (offset))
-static_assert(IS_AT(eip, AT_EIP) && IS_AT(why, AT_WHY) && IS_AT(interrupts, AT_INTERRUPTS) &&
-                  IS_AT(operand, AT_OPERAND) && IS_AT(leave, AT_LEAVE) &&
-                  IS_AT(lookup, AT_LOOKUP) && IS_AT(eflags, 36) && IS_AT(host_rsp, 72) &&
-                  IS_AT(jumps, 80),
-              "enter.S and the code below");
+static_assert(IS_AT(eip, AT_EIP) && IS_AT(why, AT_WHY) && IS_AT(interrupts, AT_IF) &&
+                  IS_AT(operand, AT_OPERAND) && IS_AT(leave, AT_LEAVE) && IS_AT(lookup, AT_LOOKUP),
+              "the code below");
+static_assert(IS_AT(eflags, 36) && IS_AT(host_rsp, 72) && IS_AT(jumps, 80), "enter.S");
 
-enum {
-    ADDRESS_32 = 0x67,
-    GUEST_SEGMENT = 0x65,
-    WORD = 0x66,
-    REX = 0x40,
-    REX_R = 0x44,
-    REX_B = 0x41
-};
+enum { ADDRESS_32 = 0x67, IN_GUEST = 0x65, WORD = 0x66, REX = 0x40, REX_R = 0x44, REX_B = 0x41 };
 
 struct writer {
     uint8_t *start, *at;
@@ -45,11 +30,6 @@ static void put(struct writer *w, const void *bytes, size_t count)
     w->at += count;
 }
 
-static void put_long(struct writer *w, uint32_t value)
-{
-    put(w, &value, 4);
-}
-
 /* Bytes in the order in which they are read. */
 #define EMIT(w, ...) put(w, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
 
@@ -57,13 +37,7 @@ static void put_long(struct writer *w, uint32_t value)
 static void emit_store(struct writer *w, uint8_t field, uint32_t value)
 {
     EMIT(w, 0x41, 0xc7, 0x47, field);
-    put_long(w, value);
-}
-
-/* jmp [r15 + field] */
-static void emit_jump_by(struct writer *w, uint8_t field)
-{
-    EMIT(w, 0x41, 0xff, 0x67, field);
+    put(w, &value, 4);
 }
 
 /* Back to the monitor, which finds why and EIP in struct cpu. */
@@ -71,7 +45,7 @@ static void emit_leave(struct writer *w, uint32_t eip, uint32_t why)
 {
     emit_store(w, AT_EIP, eip);
     emit_store(w, AT_WHY, why);
-    emit_jump_by(w, AT_LEAVE);
+    EMIT(w, 0x41, 0xff, 0x67, AT_LEAVE);
 }
 
 /* A direct jump: to the monitor at first, which overwrites its distance when the target is known.
@@ -90,7 +64,7 @@ static void emit_insn(struct writer *w, const struct insn *i, uint8_t rex, unsig
     bool absolute = i->mod == 0 && i->rm == 5;
 
     if (i->mod != 3)
-        EMIT(w, ADDRESS_32, GUEST_SEGMENT);
+        EMIT(w, ADDRESS_32, IN_GUEST);
     if (i->word)
         EMIT(w, WORD);
     if (i->lock)
@@ -110,28 +84,21 @@ static void emit_insn(struct writer *w, const struct insn *i, uint8_t rex, unsig
 /* An instruction on a register and the long at ESP + distance, in the guest's memory. */
 static void emit_at_esp(struct writer *w, uint8_t rex, uint8_t op, unsigned reg, int8_t distance)
 {
-    EMIT(w, ADDRESS_32, GUEST_SEGMENT, rex, op, (uint8_t)(0x44 | reg << 3), 0x24,
-         (uint8_t)distance);
+    EMIT(w, ADDRESS_32, IN_GUEST, rex, op, (uint8_t)(0x44 | reg << 3), 0x24, (uint8_t)distance);
 }
 
 /* lea esp, [rsp + distance] */
 static void emit_move_esp(struct writer *w, uint32_t distance)
 {
     EMIT(w, 0x8d, 0xa4, 0x24);
-    put_long(w, distance);
+    put(w, &distance, 4);
 }
 
 static void emit_push_value(struct writer *w, uint32_t value)
 {
     emit_at_esp(w, REX, 0xc7, 0, -4);
-    put_long(w, value);
+    put(w, &value, 4);
     emit_move_esp(w, -4u);
-}
-
-/* mov r14d, the operand */
-static void emit_load_target(struct writer *w, const struct insn *i)
-{
-    emit_insn(w, i, REX_R, 0x8b, 6);
 }
 
 /* One or REP of MOVS, CMPS, STOS, LODS, SCAS. ES:EDI takes no other segment in 64-bit mode, so the
@@ -155,7 +122,7 @@ static bool emit_special(struct writer *w, const struct insn *i)
 
     if (op == 0xff && i->reg == 6) {
         if (i->mod != 3)
-            emit_load_target(w, i);
+            emit_insn(w, i, REX_R, 0x8b, 6);
         emit_at_esp(w, i->mod == 3 ? REX : REX_R, 0x89, i->mod == 3 ? i->rm : 6, -4);
         emit_move_esp(w, -4u);
     } else if (op == 0x8f && i->mod == 3) {
@@ -167,7 +134,7 @@ static bool emit_special(struct writer *w, const struct insn *i)
     } else if (op >= 0xa4 && op < 0xb0) {
         emit_string(w, i);
     } else if (op == 0xfa) {
-        emit_store(w, AT_INTERRUPTS, 0);
+        emit_store(w, AT_IF, 0);
     } else {
         return false;
     }
@@ -193,23 +160,15 @@ static void emit_end(struct writer *w, const struct insn *i)
     } else if (op == 0xc2) {
         emit_at_esp(w, REX_R, 0x8b, 6, 0);
         emit_move_esp(w, i->selector + 4u);
-        emit_jump_by(w, AT_LOOKUP);
+        EMIT(w, 0x41, 0xff, 0x67, AT_LOOKUP);
     } else if (op == 0xff && (i->reg == 2 || i->reg == 4)) {
-        emit_load_target(w, i);
+        emit_insn(w, i, REX_R, 0x8b, 6);
         if (i->reg == 2)
             emit_push_value(w, next);
-        emit_jump_by(w, AT_LOOKUP);
+        EMIT(w, 0x41, 0xff, 0x67, AT_LOOKUP);
     } else {
         emit_leave(w, i->eip, LEFT_TO_EMULATE);
     }
-}
-
-void translate_exit(uint8_t *code, uint32_t eip, uint32_t why)
-{
-    struct writer w = {code, code, 0};
-
-    emit_leave(&w, eip, why);
-    assert(w.at - code == EXIT_SIZE);
 }
 
 void translate_thunk(uint8_t *code, const struct insn *i)
@@ -218,18 +177,14 @@ void translate_thunk(uint8_t *code, const struct insn *i)
     struct writer w = {code, code, 0};
 
     alone.mod = 3;
-    alone.rm = 0;
+    alone.rm = alone.lock = 0;
     alone.rest_size = (uint8_t)(i->rest_size - i->imm_at);
     memcpy(alone.rest, i->rest + i->imm_at, alone.rest_size);
-    alone.lock = false;
     EMIT(&w, 0x45, 0x8b, 0x47, AT_OPERAND, 0x45, 0x8b, 0x4f, AT_OPERAND + 4); /* mov r8d, r9d */
-    emit_insn(&w, &alone,
-              !HAS_MODRM(i) ? 0
-              : is_group(i) ? REX_B
-                            : REX_B | REX_R,
-              i->op, is_group(i) ? i->reg : 1);
+    uint8_t rex = HAS_MODRM(i) ? REX_B | (i->group ? 0 : REX_R) : 0;
+    emit_insn(&w, &alone, rex, i->op, i->group ? i->reg : 1);
     EMIT(&w, 0x45, 0x89, 0x47, AT_OPERAND, 0x45, 0x89, 0x4f, AT_OPERAND + 4);
-    emit_jump_by(&w, AT_LEAVE);
+    EMIT(&w, 0x41, 0xff, 0x67, AT_LEAVE);
     assert(w.at - code <= THUNK_SIZE);
 }
 
@@ -239,8 +194,9 @@ size_t translate(uint32_t eip, uint8_t *code, uint32_t offset, uint32_t *marks, 
     uint32_t at = eip;
     struct insn i;
 
-    EMIT(&w, 0x45, 0x8b, 0xb7); /* mov r14d, [r15 - PAGE]: the poll page */
-    put_long(&w, -(uint32_t)PAGE);
+    emit_leave(&w, eip, offset + EXIT_SIZE + 1);
+    assert(w.at - code == EXIT_SIZE);
+    EMIT(&w, 0x45, 0x8b, 0xb7, 0x00, 0xf0, 0xff, 0xff); /* mov r14d, [r15 - PAGE]: the poll page */
     for (*count = 0; *count < MAX_BLOCK && at / PAGE == eip / PAGE; at += i.length) {
         if (!decode(at, &i) || (at + i.length - 1) / PAGE != eip / PAGE)
             break;
