@@ -26,7 +26,7 @@ same() {
     timeout 30 $VMM "$@" $guest >$work/out 2>&1 </dev/null
     result "$name: runs under vmm" $? 0
     mv $work/out $work/vmm
-    for mode in --interpret --stats; do
+    for mode in --interpret --stats; do # without --interpret it translates
         timeout 40 $BT $mode "$@" $guest >$work/out 2>$work/err </dev/null
         result "$name: runs under bt $mode" $? 0
         cmp $work/vmm $work/out >$work/cmp 2>&1

@@ -19,13 +19,7 @@ enum { EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI };
 enum { CF = 1, ZF = 0x40, TF = 0x100, IF = 0x200, DF = 0x400, OF = 0x800 };
 enum { FLAGS_IN_HOST = 0xcd5 }; /* CF PF AF ZF SF DF OF are in the host's RFLAGS; enter.S */
 enum { VECTOR_DE = 0, VECTOR_DB = 1, VECTOR_BP = 3, VECTOR_OF = 4, VECTOR_UD = 6, VECTOR_GP = 13 };
-enum {
-    NO_ERROR = -1,
-    PAGE = 4096,
-    MIB = 1 << 20,
-    RAM_SIZE = 16 * MIB,
-    RAM_PAGES = RAM_SIZE / PAGE
-};
+enum { NO_ERROR = -1, PAGE = 4096, MIB = 1 << 20, RAM_SIZE = 16 * MIB };
 enum { SEGMENTS = 6, CS = 1, SS = 2 };
 
 #define GUEST_BASE ((uint8_t *)0x100000000000)
@@ -102,8 +96,7 @@ uint32_t pop(struct cpu *c);
 
 /* system.c: who carries out what a kernel executes. False: invalid opcode. */
 typedef bool handler(struct cpu *c, const struct insn *i);
-handler segments, flags, software, ports, jump_far, halt, cli_sti, tables, control, nothing,
-    identify;
+handler segments, flags, software, ports, jump_far, halt, cli_sti, tables, control, identify;
 /* Gives an exception or interrupt to the guest's handler. The guest ends if it has none. */
 void deliver(struct cpu *c, unsigned vector, uint32_t return_eip, int64_t error);
 /* An exception of the instruction at c->at: goes back to the loop in run.c. */
@@ -140,9 +133,8 @@ void enter_leave(void), enter_return(void), enter_lookup(void);
 /* devices.c */
 uint32_t port_read(uint16_t port);
 void port_write(uint16_t port, unsigned size, uint32_t value);
-void devices_tick(void); /* SIGALRM came */
-/* The vector of an interrupt that is due, when it is allowed, or -1. */
-int devices_interrupt(bool allowed);
+/* The vector of an interrupt that is due, when it is allowed, or -1. tick: SIGALRM came. */
+int devices_interrupt(bool tick, bool allowed);
 /* Sleeps until the next interrupt, which SIGALRM tells by setting alarm; false: there will be none.
  */
 bool devices_wait(const volatile bool *alarm);

@@ -10,19 +10,19 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { CACHE_SIZE = 4 << 20, MAX_BLOCKS = 16384, JUMPS = 65536, THUNKS = 1024 };
+enum { CACHE_SIZE = 4 << 20, MAX_BLOCKS = 8192, JUMPS = 65536, THUNKS = 1024 };
 
 struct block {
-    uint32_t eip, code, mark, count; /* code: its offset in the cache */
+    uint32_t eip, code, count; /* code: its offset in the cache */
     struct block *same_page;
 };
 
-static struct block blocks[MAX_BLOCKS], *page_blocks[RAM_PAGES];
-static uint32_t marks[MAX_BLOCKS * 8];
+static struct block blocks[MAX_BLOCKS], *page_blocks[RAM_SIZE / PAGE];
+static uint32_t marks[MAX_BLOCKS][MAX_BLOCK];
 static struct jump jumps[JUMPS];
 static uint64_t thunk_keys[THUNKS];
 static uint8_t *cache; /* and behind it the thunks */
-static uint32_t block_count, mark_count, used;
+static uint32_t block_count, used;
 
 static void set_writable(uint32_t page, bool writable)
 {
@@ -65,43 +65,31 @@ void cache_drop(struct cpu *c, uint32_t address, uint32_t size)
     }
 }
 
-/* Translates the block at EIP; 0: it must be interpreted. */
-static bool make(struct cpu *c)
-{
-    struct block *b = &blocks[block_count], **page = &page_blocks[c->eip / PAGE];
-    uint8_t *code = cache + used;
-
-    *b = (struct block){c->eip, used + EXIT_SIZE, mark_count, 0, *page};
-    size_t size = translate(c->eip, code, used, marks + mark_count, &b->count);
-    if (!size)
-        return false;
-    if (!*page)
-        set_writable(c->eip / PAGE, false);
-    *page = b;
-    jumps[c->eip % JUMPS] = (struct jump){~c->eip, code + EXIT_SIZE};
-    used += (uint32_t)size;
-    mark_count += b->count;
-    block_count++;
-    c->blocks++;
-    return true;
-}
-
 uint8_t *cache_find(struct cpu *c, uint32_t why)
 {
     struct jump *j = &jumps[c->eip % JUMPS];
-    bool known = j->not_eip == ~c->eip,
-         full = used + MAX_CODE > CACHE_SIZE || block_count == MAX_BLOCKS ||
-                mark_count + MAX_BLOCK > sizeof(marks) / sizeof(marks[0]);
+    bool known = j->not_eip == ~c->eip;
 
-    if (!known && full) {
+    if (!known && (used + MAX_CODE > CACHE_SIZE || block_count == MAX_BLOCKS)) {
         cache_drop(c, 0, RAM_SIZE);
-        memset(jumps, 0, sizeof(jumps));
-        block_count = mark_count = 0;
+        block_count = 0;
         used = LEFT_BY_JUMP;
         why = LEFT_UNCHAINED; /* the jump is gone */
     }
-    if (!known && !make(c))
-        return NULL;
+    if (!known) {
+        struct block *b = &blocks[block_count], **page = &page_blocks[c->eip / PAGE];
+        *b = (struct block){c->eip, used + EXIT_SIZE, 0, *page};
+        size_t size = translate(c->eip, cache + used, used, marks[block_count], &b->count);
+        if (!size)
+            return NULL;
+        if (!*page)
+            set_writable(c->eip / PAGE, false);
+        *page = b;
+        *j = (struct jump){~c->eip, cache + b->code};
+        used += (uint32_t)size;
+        block_count++;
+        c->blocks++;
+    }
     if (why >= LEFT_BY_JUMP)
         chain(why, (uint32_t)(j->code - cache));
     return j->code;
@@ -119,9 +107,9 @@ bool cache_locate(struct cpu *c, const uint8_t *host, uint32_t *eip)
         return true;
     while (b->code > offset) /* blocks lie in the order in which they were made */
         b--;
-    for (n = b->count - 1; n && marks[b->mark + n] >> 16 > offset - (b->code - EXIT_SIZE); n--)
+    for (n = b->count - 1; n && marks[b - blocks][n] >> 16 > offset - (b->code - EXIT_SIZE); n--)
         ;
-    *eip = b->eip + (marks[b->mark + n] & 0xffff);
+    *eip = b->eip + (marks[b - blocks][n] & 0xffff);
     return true;
 }
 

@@ -18,7 +18,7 @@ static const char forms[] =
     "NNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNN......ZlBi....BBBBBBBBBBBBBBBB" /* 40 */
     "il.immmmmmmmMmMMnnnnnnnnnn..NNnnOOOONNNNbzNNNNNNbbbbbbbbzzzzzzzz" /* 80 */
     "iiWN..il.N..NBNNmmmm............BBBBBBBBZZFBNNNN....NnggnnNNnnmM" /* c0 */
-    "MM....N.NN.N...................mMMMM............NNN............." /* 0f 00 */
+    "MM....N....N...................mMMMM............NNN............." /* 0f 00 */
     "mmmmmmmmmmmmmmmm................................................" /* 0f 40 */
     "ZZZZZZZZZZZZZZZZmmmmmmmmmmmmmmmmNNNmim..NN.mim.mmm.m..mm..immmmm" /* 0f 80 */
     "mm......nnnnnnnn................................................" /* 0f c0 */;

@@ -34,11 +34,6 @@ static void pit_write(uint16_t port, uint8_t value)
     pit.second = port == 0x40 && !pit.second;
 }
 
-void devices_tick(void)
-{
-    pic.request |= 1;
-}
-
 static void pic_write(uint16_t port, uint8_t value)
 {
     if (port == 0x20 && value & 0x10) {
@@ -55,8 +50,9 @@ static void pic_write(uint16_t port, uint8_t value)
     }
 }
 
-int devices_interrupt(bool allowed)
+int devices_interrupt(bool tick, bool allowed)
 {
+    pic.request |= tick;
     if (!allowed || !(pic.request & ~pic.mask) || pic.service & 1)
         return -1;
     pic.request = 0; /* input 0, the timer, is the only one that is wired */

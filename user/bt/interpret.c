@@ -97,11 +97,10 @@ static bool innocuous(struct cpu *c, const struct insn *i)
     uint32_t address = rm_address(c, i), rm, new_rm, reg = reg_get(c, i->reg, i->size);
     bool memory = i->mod != 3;
 
-    if (i->op == 0x8d) {
-        if (memory)
-            reg_set(c, i->reg, i->size, address);
+    if (i->op == 0x8d && memory)
+        reg_set(c, i->reg, i->size, address);
+    if (i->op == 0x8d)
         return memory;
-    }
     if (i->op == 0x1a3 || i->op == 0x1ab || i->op == 0x1b3 || i->op == 0x1bb)
         /* a bit index in a register reaches beyond the operand */
         address += (uint32_t)(i->word ? (int16_t)reg >> 4 : (int32_t)reg >> 5) * i->size;
@@ -221,7 +220,7 @@ static handler *const handlers[0x200] = {
     ON(0xe0, 0xe3, transfer),   ON(0xe4, 0xe7, ports),      ON(0xe8, 0xe9, transfer),
     ON(0xea, 0xea, jump_far),   ON(0xec, 0xef, ports),      ON(0xf4, 0xf4, halt),
     ON(0xfa, 0xfb, cli_sti),    ON(0xff, 0xff, group5),     ON(0x100, 0x101, tables),
-    ON(0x106, 0x109, nothing),  ON(0x120, 0x120, control),  ON(0x122, 0x122, control),
+    ON(0x106, 0x106, control),  ON(0x120, 0x120, control),  ON(0x122, 0x122, control),
     ON(0x1a0, 0x1a1, segments), ON(0x1a2, 0x1a2, identify), ON(0x1a8, 0x1a9, segments),
 };
 

@@ -47,30 +47,6 @@ void guest_ends(int status)
     exit(status);
 }
 
-static size_t read_file(const char *name, uint8_t *data)
-{
-    FILE *file = fopen(name, "r");
-    size_t size = file ? fread(data, 1, MAX_FILE, file) : 0;
-
-    if (!file || ferror(file) || size == MAX_FILE)
-        die(STATUS_USAGE, "%s: %s", name, size == MAX_FILE ? "too large" : strerror(errno));
-    fclose(file);
-    return size;
-}
-
-static void check_header(const char *name, const uint8_t *data, size_t size)
-{
-    uint32_t header[3];
-
-    for (size_t at = 0; at + 12 <= size && at + 12 <= HEADER_WITHIN; at += 4) {
-        memcpy(header, data + at, 12);
-        if (header[0] == HEADER_MAGIC && !(header[0] + header[1] + header[2]))
-            return;
-    }
-    die(STATUS_USAGE, "%s: no Multiboot header in the first %d bytes: not a Multiboot kernel", name,
-        HEADER_WITHIN);
-}
-
 /* Loads the segments and returns the physical entry point. */
 static uint32_t load_elf(const char *name, const uint8_t *data, size_t size)
 {
@@ -102,14 +78,24 @@ static uint32_t load_elf(const char *name, const uint8_t *data, size_t size)
     return entry;
 }
 
-/* What a Multiboot loader tells: the size of memory and the command line. */
+/* Loads a Multiboot kernel, and tells it the size of memory and its command line. */
 static void boot(const char *name, const char *append)
 {
     static uint8_t data[MAX_FILE];
-    uint32_t info[30] = {1 | 4, 640, RAM_SIZE / 1024 - 1024, 0, COMMAND_LINE};
-    size_t size = read_file(name, data);
+    uint32_t info[30] = {1 | 4, 640, RAM_SIZE / 1024 - 1024, 0, COMMAND_LINE}, header[3] = {0};
+    FILE *file = fopen(name, "r");
+    size_t size = file ? fread(data, 1, MAX_FILE, file) : 0;
+    bool found = false;
 
-    check_header(name, data, size);
+    if (!file || ferror(file) || size == MAX_FILE)
+        die(STATUS_USAGE, "%s: %s", name, size == MAX_FILE ? "too large" : strerror(errno));
+    fclose(file);
+    for (size_t at = 0; at + 12 <= size && at + 12 <= HEADER_WITHIN && !found; at += 4) {
+        memcpy(header, data + at, 12);
+        found = header[0] == HEADER_MAGIC && !(header[0] + header[1] + header[2]);
+    }
+    if (!found)
+        die(STATUS_USAGE, "%s: no Multiboot header in its first %d bytes", name, HEADER_WITHIN);
     cpu->eip = load_elf(name, data, size);
     memcpy(GUEST_BASE + INFO, info, sizeof(info));
     snprintf((char *)GUEST_BASE + COMMAND_LINE, MAX_COMMAND_LINE, "%s %s", name, append);

@@ -77,24 +77,15 @@ void raise_exception(struct cpu *c, unsigned vector, int64_t error)
     longjmp(to_loop, 1);
 }
 
-static void interpret_one(struct cpu *c)
-{
-    bool step = c->eflags & TF;
-
-    c->shadow = false;
-    interpret(c);
-    if (step)
-        deliver(c, VECTOR_DB, c->eip, NO_ERROR);
-}
-
 static void give_interrupts(struct cpu *c)
 {
-    if (c->alarm) {
+    bool tick = c->alarm;
+
+    if (tick) {
         mprotect((uint8_t *)c - PAGE, PAGE, PROT_READ);
         c->alarm = false; /* if another came meanwhile, the poll page brings us back */
-        devices_tick();
     }
-    int vector = devices_interrupt(c->interrupts && !c->shadow);
+    int vector = devices_interrupt(tick, c->interrupts && !c->shadow);
     if (vector >= 0)
         deliver(c, (unsigned)vector, c->eip, NO_ERROR);
 }
@@ -103,23 +94,22 @@ static void give_interrupts(struct cpu *c)
  */
 static uint32_t run_block(struct cpu *c, uint32_t why)
 {
-    uint8_t *code = c->translating && !c->shadow && !(c->eflags & TF) ? cache_find(c, why) : NULL;
+    bool step = c->eflags & TF;
+    uint8_t *code = c->translating && !c->shadow && !step ? cache_find(c, why) : NULL;
 
-    why = LEFT_TO_EMULATE;
-    if (code) {
-        c->entries++;
-        why = enter(c, code);
-    }
-    if (why == LEFT_BY_SIGNAL && c->polled) {
-        c->alarm = true;
-        return LEFT_UNCHAINED;
-    }
+    c->entries += code != NULL;
+    why = code ? enter(c, code) : LEFT_TO_EMULATE;
+    c->alarm |= why == LEFT_BY_SIGNAL && c->polled;
     c->at = c->eip;
     if (why == LEFT_BY_SIGNAL && c->fault >= 0)
         raise_exception(c, (unsigned)c->fault, NO_ERROR);
-    /* the rest is a write to a page of code, or an access to memory that is not there */
-    if (why == LEFT_TO_EMULATE || why == LEFT_BY_SIGNAL)
-        interpret_one(c);
+    if (why == LEFT_TO_EMULATE || (why == LEFT_BY_SIGNAL && !c->polled)) {
+        /* by signal: a write to a page of code, or an access to memory that is not there */
+        c->shadow = false;
+        interpret(c);
+    }
+    if (step)
+        deliver(c, VECTOR_DB, c->eip, NO_ERROR);
     return why >= LEFT_BY_JUMP ? why : LEFT_UNCHAINED;
 }
 

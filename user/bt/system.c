@@ -63,7 +63,7 @@ bool segments(struct cpu *c, const struct insn *i)
     return true;
 }
 
-/* SLDT STR LLDT LTR, and SGDT SIDT LGDT LIDT SMSW LMSW INVLPG. */
+/* SLDT STR LLDT LTR, and SGDT SIDT LGDT LIDT SMSW INVLPG. */
 bool tables(struct cpu *c, const struct insn *i)
 {
     uint32_t at = rm_address(c, i), which = i->reg & 1;
@@ -82,18 +82,21 @@ bool tables(struct cpu *c, const struct insn *i)
         c->table_base[which] = memory_read(at + 2, 4);
     } else if (i->reg == 4) {
         rm_set(c, i, size, c->cr[0]);
-    } else if (i->reg == 6) {
-        c->cr[0] = (c->cr[0] & ~0xfu) | (rm_get(c, i, 2) & 0xf) | CR0_PE;
     } else {
         return i->reg == 7 && i->mod != 3;
     }
     return true;
 }
 
+/* CLTS, MOV of CR0, CR2, CR3, CR4. */
 bool control(struct cpu *c, const struct insn *i)
 {
     uint32_t value = c->regs[i->rm];
 
+    if (i->op == 0x106)
+        c->cr[0] &= ~(uint32_t)CR0_TS;
+    if (i->op == 0x106)
+        return true;
     if (i->reg == 1 || i->reg > 4)
         return false;
     if (i->op == 0x122 && i->reg == 0 && (value >> 31 || !(value & CR0_PE)))
@@ -175,12 +178,5 @@ bool cli_sti(struct cpu *c, const struct insn *i)
 {
     c->shadow = i->op == 0xfb && !c->interrupts;
     c->interrupts = i->op & 1;
-    return true;
-}
-
-/* INVD and WBINVD, for there is no cache, and CLTS. */
-bool nothing(struct cpu *c, const struct insn *i)
-{
-    c->cr[0] &= ~(uint32_t)(i->op == 0x106 ? CR0_TS : 0);
     return true;
 }

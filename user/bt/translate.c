@@ -101,20 +101,6 @@ static void emit_push_value(struct writer *w, uint32_t value)
     emit_move_esp(w, -4u);
 }
 
-/* One or REP of MOVS, CMPS, STOS, LODS, SCAS. ES:EDI takes no other segment in 64-bit mode, so the
- * registers become host addresses; GUEST_BASE is a multiple of 4 GiB, so their low halves are the
- * guest's addresses again afterwards, and at a fault. */
-static void emit_string(struct writer *w, const struct insn *i)
-{
-    EMIT(w, 0x4a, 0x8d, 0x34, 0x26); /* lea rsi, [rsi + r12] */
-    EMIT(w, 0x4a, 0x8d, 0x3c, 0x27); /* lea rdi, [rdi + r12] */
-    if (i->word)
-        EMIT(w, WORD);
-    if (i->rep)
-        EMIT(w, i->rep);
-    EMIT(w, (uint8_t)i->op, 0x89, 0xf6, 0x89, 0xff); /* mov esi, esi; mov edi, edi */
-}
-
 /* What needs care and stays in the block. False: it does not. */
 static bool emit_special(struct writer *w, const struct insn *i)
 {
@@ -131,8 +117,16 @@ static bool emit_special(struct writer *w, const struct insn *i)
             emit_move_esp(w, 4);
     } else if (op == 0x68) {
         emit_push_value(w, i->imm);
-    } else if (op >= 0xa4 && op < 0xb0) {
-        emit_string(w, i);
+    } else if (op >= 0xa4 && op < 0xb0) { /* strings */
+        /* ES:EDI takes no other segment in 64-bit mode, so the registers become host addresses;
+         * GUEST_BASE is a multiple of 4 GiB, so their low halves are the guest's afterwards, and at
+         * a fault. */
+        EMIT(w, 0x4a, 0x8d, 0x34, 0x26, 0x4a, 0x8d, 0x3c, 0x27); /* lea r, [r + r12] */
+        if (i->word)
+            EMIT(w, WORD);
+        if (i->rep)
+            EMIT(w, i->rep);
+        EMIT(w, (uint8_t)op, 0x89, 0xf6, 0x89, 0xff); /* mov esi, esi; mov edi, edi */
     } else if (op == 0xfa) {
         emit_store(w, AT_IF, 0);
     } else {
