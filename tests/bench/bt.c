@@ -71,8 +71,8 @@ static void compare(const char *what, const char *name, unsigned few, unsigned m
 
 int main(void)
 {
-    compare("work", "computing", 1, 4);
-    compare("calls", "calling", 20, 80);
+    compare("work", "computing", 1, 6);
+    compare("calls", "calling", 20, 200);
     compare("sensitive", "CLI and POPF", 200, 2200);
     compare("device", "reading a port", 200, 2200);
     return 0;
