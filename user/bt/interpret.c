@@ -137,14 +137,11 @@ static bool string(struct cpu *c, const struct insn *i)
 {
     bool compares = (i->op & 6) == 6, on_equal = i->rep == 0xf3;
 
-    if (!i->rep)
-        string_once(c, i);
-    while (i->rep && c->regs[ECX]) {
-        string_once(c, i);
-        c->regs[ECX]--;
-        if (compares && !!(c->eflags & ZF) != on_equal)
-            break;
-    }
+    if (i->rep && !c->regs[ECX])
+        return true;
+    string_once(c, i);
+    if (i->rep && --c->regs[ECX] && (!compares || !!(c->eflags & ZF) == on_equal))
+        c->eip = c->at; /* again, after any interrupt */
     return true;
 }
 

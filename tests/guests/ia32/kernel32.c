@@ -8,7 +8,7 @@
 
 enum { HZ = 200, TICKS = 5, INTERRUPT = 32 };
 
-static volatile uint32_t ticks, vector_seen, error_seen, eip_seen, skip, steps;
+static volatile uint32_t ticks, vector_seen, error_seen, eip_seen, skip, steps, flags_inside;
 
 /* Numbers and flags of what the compiler makes: sorting, division, 64-bit sums. */
 static uint32_t compute(uint32_t rounds)
@@ -92,6 +92,7 @@ static void remember(struct trap *t)
     steps += t->vector == 1;
     vector_seen = t->vector;
     error_seen = t->error;
+    __asm__ volatile("pushf; pop %0" : "=r"(flags_inside));
     eip_seen = t->eip;
     t->eip += skip;
 }
@@ -208,6 +209,18 @@ static void sensitive_state(void)
     __asm__ volatile("sti; pushf; pop %0; cli; pushf; pop %1" : "=r"(on), "=r"(off));
     print_value("interrupt flag on", on & 0x200);
     print_value("interrupt flag off", off & 0x200);
+    skip = 0;
+    __asm__ volatile("sti; int $48; pushf; pop %0; cli" : "=r"(on));
+    print_value("interrupt flag in a handler", flags_inside & 0x200);
+    print_value("interrupt flag behind it", on & 0x200);
+    __asm__ volatile(
+        "mov %%esp, %1; lea -40(%%esp), %%eax; push %%eax; pop %%esp; mov %%esp, %0; mov %1, %%esp"
+        : "=&r"(on), "=&r"(off)
+        :
+        : "eax", "memory");
+    print_value("POP of ESP", off - on);
+    __asm__ volatile("mov %%esp, %1; push %%esp; pop %0" : "=r"(on), "=&r"(off));
+    print_value("PUSH of ESP", off - on);
     __asm__ volatile("push $0xed7; popf; pushf; pop %0; cld; push $2; popf" : "=r"(value) : : "cc");
     print_value("all flags", value);
     __asm__ volatile("push $0x2; popf; pushf; pop %0" : "=r"(value) : : "cc");
