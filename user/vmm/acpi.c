@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "user/vmm/aml.h"
+#include "user/vmm/machine.h"
+
 #define PACKED __attribute__((packed))
 
 struct acpi_header {
@@ -40,7 +43,7 @@ enum {
     FADT_FIX_RTC = 1 << 6,
     FADT_RESET_REG = 1 << 10
 };
-enum { BOOT_NO_VGA = 1 << 2, BOOT_NO_MSI = 1 << 3, BOOT_NO_ASPM = 1 << 4 };
+enum { BOOT_NO_VGA = 1 << 2, BOOT_NO_ASPM = 1 << 4 };
 
 struct acpi_fadt {
     struct acpi_header header;
@@ -67,10 +70,32 @@ static_assert(sizeof(struct acpi_fadt) == 244, "ACPI 5.2.9, revision 3");
 
 enum { SCI_IRQ = 9, NO_C_STATE = 0xfff, CMOS_CENTURY = 0x32 };
 
-/* \_S5, the soft-off state: the sleep types for the two control registers (ACPI 7.4.2, and 20.2 for
- * the code: Name, Package of four, numbers). */
-static const uint8_t dsdt_code[] = {0x08, '_',  'S',  '5',  '_',  0x12, 0x08,
-                                    0x04, 0x0a, 0x05, 0x0a, 0x05, 0x00, 0x00};
+/* ACPI 5.2.12: the interrupt chips where KVM has them. Source 0, the timer, is at the I/O APIC's
+ * input 2. */
+struct madt_cpu {
+    uint8_t type, length, acpi_id, apic_id;
+    uint32_t flags;
+} PACKED;
+
+struct acpi_madt {
+    struct acpi_header header;
+    uint32_t local_apic, flags;
+    struct {
+        uint8_t type, length, id, reserved;
+        uint32_t address, gsi_base;
+    } PACKED ioapic;
+    struct {
+        uint8_t type, length, bus, source;
+        uint32_t gsi;
+        uint16_t flags;
+    } PACKED timer;
+    struct madt_cpu cpu[MAX_VCPUS];
+} PACKED;
+static_assert(offsetof(struct acpi_madt, cpu) == 66, "ACPI 5.2.12");
+
+enum { MADT_CPU = 0, MADT_IOAPIC = 1, MADT_SOURCE = 2, MADT_ENABLED = 1, MADT_PC_CHIPS = 1 };
+#define LOCAL_APIC 0xfee00000u
+#define IOAPIC 0xfec00000u
 
 static uint8_t checksum(const void *data, size_t size)
 {
@@ -104,16 +129,23 @@ static uint32_t put_table(struct guest_memory guest, uint32_t *next, const char 
     return at;
 }
 
-static uint32_t put_fadt(struct guest_memory guest, uint32_t *next)
+static uint32_t put_dsdt(struct guest_memory guest, uint32_t *next, bool pci)
 {
+    struct aml aml = {.size = 0};
     struct {
         struct acpi_header header;
-        uint8_t code[sizeof(dsdt_code)];
+        uint8_t code[sizeof(aml.data)];
     } PACKED dsdt;
 
-    memcpy(dsdt.code, dsdt_code, sizeof(dsdt_code));
+    aml_machine(&aml, pci);
+    memcpy(dsdt.code, aml.data, aml.size);
+    return put_table(guest, next, "DSDT", 2, &dsdt, sizeof(dsdt.header) + aml.size);
+}
+
+static uint32_t put_fadt(struct guest_memory guest, uint32_t *next, bool pci)
+{
     struct acpi_fadt fadt = {
-        .dsdt = put_table(guest, next, "DSDT", 2, &dsdt, sizeof(dsdt)),
+        .dsdt = put_dsdt(guest, next, pci),
         .sci_int = SCI_IRQ,
         .pm1a_evt_blk = ACPI_PM1A_EVENT,
         .pm1a_cnt_blk = ACPI_PM1A_CONTROL,
@@ -122,7 +154,7 @@ static uint32_t put_fadt(struct guest_memory guest, uint32_t *next)
         .p_lvl2_lat = NO_C_STATE,
         .p_lvl3_lat = NO_C_STATE,
         .century = CMOS_CENTURY,
-        .iapc_boot_arch = BOOT_NO_VGA | BOOT_NO_MSI | BOOT_NO_ASPM,
+        .iapc_boot_arch = BOOT_NO_VGA | BOOT_NO_ASPM,
         .flags =
             FADT_WBINVD | FADT_POWER_BUTTON | FADT_SLEEP_BUTTON | FADT_FIX_RTC | FADT_RESET_REG,
         .reset_reg = {.space = SPACE_IO, .bits = 8, .access = 1, .address = ACPI_RESET},
@@ -131,15 +163,32 @@ static uint32_t put_fadt(struct guest_memory guest, uint32_t *next)
     return put_table(guest, next, "FACP", 3, &fadt, sizeof(fadt));
 }
 
-void acpi_put_tables(struct guest_memory guest)
+static uint32_t put_madt(struct guest_memory guest, uint32_t *next, unsigned cpus)
+{
+    struct acpi_madt madt = {
+        .local_apic = LOCAL_APIC,
+        .flags = MADT_PC_CHIPS,
+        .ioapic = {MADT_IOAPIC, sizeof(madt.ioapic), .address = IOAPIC},
+        .timer = {MADT_SOURCE, sizeof(madt.timer), .source = 0, .gsi = 2},
+    };
+
+    for (unsigned i = 0; i < cpus; i++)
+        madt.cpu[i] =
+            (struct madt_cpu){MADT_CPU, sizeof(madt.cpu[i]), (uint8_t)i, (uint8_t)i, MADT_ENABLED};
+    return put_table(guest, next, "APIC", 3, &madt,
+                     offsetof(struct acpi_madt, cpu) + cpus * sizeof(madt.cpu[0]));
+}
+
+void acpi_put_tables(struct guest_memory guest, unsigned cpus, bool pci)
 {
     uint32_t next = ACPI_RSDP + 64;
     struct {
         struct acpi_header header;
-        uint32_t entry[1];
+        uint32_t entry[2];
     } PACKED rsdt;
 
-    rsdt.entry[0] = put_fadt(guest, &next);
+    rsdt.entry[0] = put_fadt(guest, &next, pci);
+    rsdt.entry[1] = put_madt(guest, &next, cpus);
     struct acpi_rsdp rsdp = {
         .signature = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '},
         .oem_id = "VIVAR",

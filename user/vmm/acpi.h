@@ -2,8 +2,8 @@
 #include "user/vmm/image.h"
 
 /*
- * The ACPI tables of the guest's machine (ACPI 6.4, chapter 5), in the BIOS area below 1 MiB: how
- * to switch it off and to reset it.
+ * The ACPI tables of the guest's machine (ACPI 6.4, chapter 5), in the BIOS area below 1 MiB: its
+ * processors and interrupt chips, its PCI bus, how to switch it off and to reset it.
  */
 
 /* The BIOS area: what a memory map must call reserved. */
@@ -20,4 +20,5 @@ enum {
 };
 enum { ACPI_RESET_VALUE = 6, ACPI_SCI_ENABLED = 1, ACPI_SLEEP_ENABLE = 0x2000 };
 
-void acpi_put_tables(struct guest_memory guest);
+/* pci: there is a PCI bus. */
+void acpi_put_tables(struct guest_memory guest, unsigned cpus, bool pci);

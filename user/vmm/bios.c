@@ -54,13 +54,14 @@ static bool memory_service(struct machine *m, struct kvm_regs *r, uint64_t es_ba
     return true;
 }
 
-void bios_call(struct machine *m)
+void bios_call(struct vcpu *v)
 {
+    struct machine *m = v->m;
     struct kvm_regs r;
     struct kvm_sregs s;
     bool done = false;
 
-    if (ioctl(m->vcpu_fd, KVM_GET_REGS, &r) < 0 || ioctl(m->vcpu_fd, KVM_GET_SREGS, &s) < 0)
+    if (ioctl(v->fd, KVM_GET_REGS, &r) < 0 || ioctl(v->fd, KVM_GET_SREGS, &s) < 0)
         die_errno("KVM_GET_REGS");
     uint64_t flags_at = s.ss.base + ((r.rsp + 4) & 0xffff);
     unsigned vector = (r.rip & 0xffff) / STUB_SIZE;
@@ -76,6 +77,6 @@ void bios_call(struct machine *m)
         set_low(&r.rax, 0xff00, UNSUPPORTED << 8);
     /* The flags that IRET will load; INT 16h says by ZF that no key waits. */
     m->ram[flags_at] = (uint8_t)((m->ram[flags_at] & ~FLAG_CARRY) | FLAG_ZERO | !done);
-    if (ioctl(m->vcpu_fd, KVM_SET_REGS, &r) < 0)
+    if (ioctl(v->fd, KVM_SET_REGS, &r) < 0)
         die_errno("KVM_SET_REGS");
 }

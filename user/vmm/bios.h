@@ -12,4 +12,4 @@ enum { BIOS_PORT = 0xb1 };
 /* Writes the vectors and the stubs into guest memory. */
 void bios_put(uint8_t *ram);
 /* Answers the call whose OUT the vCPU stands at. */
-void bios_call(struct machine *m);
+void bios_call(struct vcpu *v);

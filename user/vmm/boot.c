@@ -26,7 +26,7 @@ struct boot_entry boot_load(const struct boot_request *request, struct guest_mem
     struct image kernel = image_read(request->kernel);
     struct boot_entry entry;
 
-    acpi_put_tables(guest);
+    acpi_put_tables(guest, request->cpus, request->pci);
     if (linux_is(&kernel))
         entry = linux_load(request, &kernel, guest);
     else if (multiboot_is(&kernel))

@@ -38,8 +38,9 @@ struct boot_request {
     const char *append; /* the command line behind what the protocol puts there; NULL: none */
     const char *initrd; /* Linux: the initial RAM disk; NULL: none */
     unsigned start;     /* Linux: 16, 32 or 64: the entry to use; 0: the best that there is */
-    bool pci;           /* Linux: there is a PCI bus */
-    uint32_t tsc_khz;   /* Linux: need not measure it then; 0: unknown */
+    unsigned cpus;
+    bool pci;                                /* Linux: there is a PCI bus */
+    uint32_t tsc_khz;                        /* Linux: need not measure it then; 0: unknown */
     struct boot_module modules[MAX_MODULES]; /* Multiboot */
     unsigned module_count;
 };

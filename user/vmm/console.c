@@ -49,11 +49,15 @@ static int milliseconds(int64_t ns)
     return ns < 0 ? -1 : (int)((ns + 999999) / 1000000);
 }
 
-void console_wait(int64_t wait_ns)
+void console_wait(int wake_fd, int64_t wait_ns)
 {
-    struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+    struct pollfd p[] = {{.fd = wake_fd, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
+    uint64_t count;
 
-    poll(&p, listening() ? 1 : 0, milliseconds(wait_ns));
+    if (poll(p, listening() ? 2 : 1, milliseconds(wait_ns)) > 0 && p[0].revents) {
+        ssize_t ignored = read(wake_fd, &count, sizeof(count));
+        (void)ignored;
+    }
 }
 
 /* Queues what was typed, less the monitor's own keys. */

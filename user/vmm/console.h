@@ -22,7 +22,8 @@ bool console_pump(void);
 bool console_ready(void);
 /* Hands out at most room bytes of what was taken in. */
 size_t console_take(uint8_t *buffer, size_t room);
-/* Sleeps until input is ready, a signal comes, or wait_ns have passed (negative: no limit). */
-void console_wait(int64_t wait_ns);
+/* Sleeps until input is ready, wake_fd (an eventfd, which is then reset) is signalled, a signal
+ * comes, or wait_ns have passed (negative: no limit). */
+void console_wait(int wake_fd, int64_t wait_ns);
 /* Writes all of it to the descriptor, in spite of signals. */
 void console_write(int fd, const uint8_t *data, size_t size);

@@ -30,8 +30,8 @@ enum { ENTRY_64 = 0x200, LOADER_UNDEFINED = 0xff, OLD_CMDLINE_SIZE = 255 };
 static_assert(offsetof(struct boot_params, hdr) == HEADER_AT, "the setup header in the zero page");
 static_assert(sizeof(struct boot_params) == PAGE, "the zero page");
 
-/* The machine has no APIC, and its only serial line for the guest is the console. */
-static const char machine_words[] = "console=ttyS0 nolapic tsc=reliable 8250.nr_uarts=1 panic=-1";
+/* The machine's only serial line for the guest is the console. */
+static const char machine_words[] = "console=ttyS0 tsc=reliable 8250.nr_uarts=1 panic=-1";
 
 /* A kernel of which the header was read and checked. */
 struct linux_kernel {

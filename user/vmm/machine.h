@@ -1,4 +1,5 @@
 #pragma once
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -7,14 +8,14 @@
 #include "user/vmm/boot.h"
 #include "user/vmm/bus.h"
 #include "user/vmm/cmos.h"
-#include "user/vmm/pic.h"
-#include "user/vmm/pit.h"
 #include "user/vmm/uart.h"
 
 /*
- * The guest's machine: one vCPU, memory, and the devices of an old PC and virtio devices on a PCI
- * bus. Everything runs in one thread; a timer signal takes the vCPU out of the guest when a device
- * has something to do.
+ * The guest's machine: vCPUs, memory, the devices of a PC, and virtio devices on a PCI bus. The
+ * interrupt chips and the timer are KVM's; the other devices are here.
+ *
+ * Each vCPU is a thread that stays in KVM_RUN and serves its exits; the main thread has the
+ * console. Whoever touches a device holds the machine's lock.
  */
 
 #define MIB (1024ull * 1024)
@@ -23,24 +24,43 @@
 #define HOLE_START 0xa0000ull
 #define HOLE_END 0xc0000ull
 
+enum { MAX_VCPUS = 16 };
+
+/* Lines of the interrupt chips (GSIs). */
+enum { GSI_COM2 = 3, GSI_COM1 = 4, GSI_COUNT = 24 };
+
 struct exit_counts {
+    uint64_t mmio_nowhere, ports_nowhere, lines; /* lines: changes of interrupt lines */
+    uint32_t port[65536];                        /* exits by port */
+};
+
+struct machine;
+
+struct vcpu {
+    struct machine *m;
+    unsigned id;
+    int fd;
+    struct kvm_run *run;
+    pthread_t thread;
+    bool halted; /* in HLT with interrupts off, when last looked at */
     uint64_t reason[64];
-    uint64_t mmio_nowhere, ports_nowhere, interrupts;
-    uint32_t port[65536]; /* exits by port */
 };
 
 struct machine {
     const char *name;
-    int kvm_fd, vm_fd, vcpu_fd;
-    struct kvm_run *run;
+    int kvm_fd, vm_fd;
+    struct vcpu vcpu[MAX_VCPUS];
+    unsigned vcpu_count;
     uint8_t *ram; /* guest-physical address 0 */
     uint64_t ram_size;
     uint32_t tsc_khz; /* of the guest's TSC; 0: KVM does not say */
-    struct pic pic;
-    struct pit pit;
+    pthread_mutex_t lock;
+    int wake_fd;           /* an eventfd that ends the main thread's sleep */
+    bool lines[GSI_COUNT]; /* as KVM was told last */
     struct cmos cmos;
     struct bus bus;
     struct uart com[2];    /* COM1 is the console; what is sent to COM2 goes to standard error */
+    uint64_t flush_at;     /* when what was sent must be written out; 0: nothing waits */
     uint8_t pm1_enable[2]; /* ACPI's event enables: remembered, and no event ever comes */
     unsigned shutdown_matched; /* letters of "Shutdown" seen at port 0x8900 */
     bool stopped;
@@ -48,21 +68,28 @@ struct machine {
     struct exit_counts counts;
 };
 
-/* Makes the VM, its memory and its vCPU at reset. Ends the program with a message when KVM refuses.
- */
-void machine_create(struct machine *m, uint64_t ram_size);
-/* Sets the vCPU's first state; what it needs in memory goes below 0x8000. */
+/* Makes the VM, its chips, its memory and its vCPUs at reset. Ends the program with a message when
+ * KVM refuses. */
+void machine_create(struct machine *m, uint64_t ram_size, unsigned cpus);
+/* Says what the vCPU's CPUID instruction answers. */
+void machine_set_cpuid(struct vcpu *v);
+/* Sets the first vCPU's first state; what it needs in memory goes below 0x8000. */
 void machine_start_at(struct machine *m, const struct boot_entry *entry);
 /* Runs the guest until it stops; returns the status for exit(). */
 int machine_run(struct machine *m);
 
+/* The rest is called with the lock held. */
+
 /* The port devices. data holds one item of size bytes, little endian; unclaimed ports read as ones.
  */
-void ports_access(struct machine *m, uint16_t port, bool out, uint8_t *data, unsigned size);
+void ports_access(struct vcpu *v, uint16_t port, bool out, uint8_t *data, unsigned size);
+/* Drives an interrupt line. */
+void machine_line(struct machine *m, unsigned gsi, bool level);
+/* Makes every thread leave what it does. The first call decides about the status. */
+void machine_stop(struct machine *m, int status);
 
 /* Prints the vCPU's registers, for reports of crashes. */
-void machine_dump(struct machine *m);
+void machine_dump(const struct vcpu *v);
 void machine_print_stats(const struct machine *m);
-void machine_stop(struct machine *m, int status);
 /* Nanoseconds of a monotonic clock. */
 uint64_t clock_ns(void);

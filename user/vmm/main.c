@@ -14,6 +14,7 @@ enum { DEFAULT_MIB = 64, MIN_MIB = 2, MAX_MIB = 3072 };
 struct options {
     struct boot_request boot;
     uint64_t ram_size;
+    unsigned cpus;
     const char *name;
     char *disks[BUS_DEVICES];
     unsigned disk_count;
@@ -22,9 +23,9 @@ struct options {
 };
 
 static const char usage[] =
-    "usage: vmm [--mem MB] [--initrd FILE] [--module FILE[=ARGS]]... [--append \"CMDLINE\"] "
-    "[--start 16|32|64] [--disk FILE[,ro]]... [--console serial|virtio] [--rng] [--balloon MB] "
-    "[--stats] [--name NAME] [--kernel] KERNEL";
+    "usage: vmm [--mem MB] [--cpus N] [--initrd FILE] [--module FILE[=ARGS]]... "
+    "[--append \"CMDLINE\"] [--start 16|32|64] [--disk FILE[,ro]]... [--console serial|virtio] "
+    "[--rng] [--balloon MB] [--stats] [--name NAME] [--kernel] KERNEL";
 
 static uint64_t parse_memory(const char *text)
 {
@@ -60,6 +61,16 @@ static bool parse_console(const char *text)
     return *text == 'v';
 }
 
+static unsigned parse_cpus(const char *text)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+
+    if (*text < '0' || *text > '9' || *end || n < 1 || n > MAX_VCPUS)
+        die(STATUS_USAGE, "--cpus %s: not a number from 1 to %d", text, MAX_VCPUS);
+    return (unsigned)n;
+}
+
 static void add_module(struct boot_request *boot, char *text)
 {
     char *args = strchr(text, '=');
@@ -82,6 +93,8 @@ static void parse_value(struct options *o, const char *option, char *value)
 {
     if (!strcmp(option, "--mem"))
         o->ram_size = parse_memory(value);
+    else if (!strcmp(option, "--cpus"))
+        o->cpus = parse_cpus(value);
     else if (!strcmp(option, "--module"))
         add_module(&o->boot, value);
     else if (!strcmp(option, "--initrd"))
@@ -107,7 +120,7 @@ static void parse_value(struct options *o, const char *option, char *value)
 
 static struct options parse(int argc, char **argv)
 {
-    struct options o = {.ram_size = DEFAULT_MIB * MIB};
+    struct options o = {.ram_size = DEFAULT_MIB * MIB, .cpus = 1};
     int i;
 
     for (i = 1; i < argc && argv[i][0] == '-'; i++) {
@@ -155,8 +168,9 @@ int main(int argc, char **argv)
     struct options o = parse(argc, argv);
 
     m.name = o.name;
-    machine_create(&m, o.ram_size);
+    machine_create(&m, o.ram_size, o.cpus);
     add_devices(&m, &o);
+    o.boot.cpus = o.cpus;
     o.boot.tsc_khz = m.tsc_khz;
     o.boot.pci = m.bus.count;
     struct boot_entry entry = boot_load(&o.boot, (struct guest_memory){m.ram, m.ram_size});

@@ -14,16 +14,6 @@ enum {
     PORT_BOCHS_SHUTDOWN = 0x8900,
 };
 
-static bool is_pic(uint16_t port)
-{
-    return port == 0x20 || port == 0x21 || port == 0xa0 || port == 0xa1;
-}
-
-static bool is_pit(uint16_t port)
-{
-    return (port >= 0x40 && port <= 0x43) || port == 0x61;
-}
-
 static struct uart *uart_at(struct machine *m, uint16_t port)
 {
     if (port >= 0x3f8 && port <= 0x3ff)
@@ -39,10 +29,6 @@ static uint8_t read_byte(struct machine *m, uint16_t port)
 
     if (uart)
         return uart_read(uart, port & 7);
-    if (is_pic(port))
-        return pic_read(&m->pic, port);
-    if (is_pit(port))
-        return pit_read(&m->pit, port, clock_ns());
     if (port == 0x70 || port == 0x71)
         return cmos_read(&m->cmos, port);
     if (port == 0x60 || port == PORT_RESET_KEYBOARD)
@@ -76,16 +62,13 @@ static void reset(struct machine *m)
     machine_stop(m, STATUS_OK);
 }
 
-static void write_byte(struct machine *m, uint16_t port, uint8_t value)
+static void write_byte(struct vcpu *v, uint16_t port, uint8_t value)
 {
+    struct machine *m = v->m;
     struct uart *uart = uart_at(m, port);
 
     if (uart)
         uart_write(uart, port & 7, value);
-    else if (is_pic(port))
-        pic_write(&m->pic, port, value);
-    else if (is_pit(port))
-        pit_write(&m->pit, port, value, clock_ns());
     else if (port == 0x70 || port == 0x71)
         cmos_write(&m->cmos, port, value);
     else if (port == 0xe9)
@@ -97,7 +80,7 @@ static void write_byte(struct machine *m, uint16_t port, uint8_t value)
     else if (port == ACPI_PM1A_ENABLE || port == ACPI_PM1A_ENABLE + 1)
         m->pm1_enable[port & 1] = value;
     else if (port == BIOS_PORT)
-        bios_call(m);
+        bios_call(v);
     else if (port == PORT_BOCHS_SHUTDOWN)
         match_shutdown(m, value);
     else if ((port == PORT_RESET_KEYBOARD && value == 0xfe) || (port == ACPI_RESET && value & 4))
@@ -108,8 +91,10 @@ static void write_byte(struct machine *m, uint16_t port, uint8_t value)
 
 /* A wide access to a byte-wide device goes to neighbouring ports. The one to the exit port is a
  * single value, and the one to PCI's address port does not reach the reset port inside it. */
-void ports_access(struct machine *m, uint16_t port, bool out, uint8_t *data, unsigned size)
+void ports_access(struct vcpu *v, uint16_t port, bool out, uint8_t *data, unsigned size)
 {
+    struct machine *m = v->m;
+
     if (bus_port(&m->bus, port, out, data, size))
         return;
     if (out && port == PORT_DEBUG_EXIT)
@@ -117,7 +102,7 @@ void ports_access(struct machine *m, uint16_t port, bool out, uint8_t *data, uns
     for (unsigned i = 0; i < size && !m->stopped; i++) {
         uint16_t at = (uint16_t)(port + i);
         if (out)
-            write_byte(m, at, data[i]);
+            write_byte(v, at, data[i]);
         else
             data[i] = read_byte(m, at);
     }

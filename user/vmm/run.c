@@ -1,10 +1,10 @@
 /*
- * The vCPU's life: before every entry the devices look at the clock and at the console, and the
- * 8259 hands over an interrupt; after every exit somebody answers it.
+ * The guest's life. A vCPU's thread goes into the guest, and answers after every exit. The main
+ * thread moves what is typed to the guest, writes out what the guest has sent and has not ended by
+ * a newline, and waits for signals.
  *
- * The guest must be left when a timer of it is due, even when it spins. A signal does that:
- * SIGALRM's handler sets kvm_run's immediate_exit, so that a signal between the last look at the
- * clock and KVM_RUN is not lost.
+ * A thread is taken out of KVM_RUN by kvm_run's immediate_exit and a signal: so a request that
+ * comes just before the ioctl is not lost.
  */
 #include "user/vmm/machine.h"
 
@@ -12,257 +12,310 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/time.h>
+#include <unistd.h>
 
 #include "user/vmm/console.h"
 #include "user/vmm/say.h"
 
-enum { IRQ_TIMER = 0, IRQ_COM2 = 3, IRQ_COM1 = 4 };
+enum { KICK = SIGUSR1 };
 
-/* How long a guest that does not halt may run before the console's input is looked at. */
-#define CONSOLE_POLL_NS 20000000ull
+/* How long letters of an unfinished line may wait for more. */
+#define FLUSH_NS 10000000ull
 
-/* How long a halted guest without a timer sleeps at a stretch: a signal just before the sleep must
- * not be lost for good. */
-#define HALT_LOOK_NS 1000000000ll
+/* How often the vCPUs are asked whether they have halted for good. */
+#define LOOK_NS 1000000000ll
 
-static struct kvm_run *volatile signalled_run;
-static volatile sig_atomic_t alarm_rang, ending_signal;
+static volatile sig_atomic_t ending_signal;
+static int signal_wake_fd;
 
-static void on_alarm(int signal)
+static void wake(int fd)
+{
+    uint64_t one = 1;
+    ssize_t ignored = write(fd, &one, sizeof(one));
+    (void)ignored;
+}
+
+static void on_kick(int signal)
 {
     (void)signal;
-    alarm_rang = 1;
-    signalled_run->immediate_exit = 1;
 }
 
 static void on_end(int signal)
 {
     ending_signal = signal;
-    signalled_run->immediate_exit = 1;
+    wake(signal_wake_fd);
 }
 
 static void catch_signals(struct machine *m)
 {
     static const int ends[] = {SIGTERM, SIGINT, SIGHUP};
-    struct sigaction action = {.sa_handler = on_alarm};
+    struct sigaction action = {.sa_handler = on_kick};
 
-    signalled_run = m->run;
+    signal_wake_fd = m->wake_fd;
     sigemptyset(&action.sa_mask);
-    if (sigaction(SIGALRM, &action, NULL) < 0)
+    if (sigaction(KICK, &action, NULL) < 0)
         die_errno("sigaction");
     action.sa_handler = on_end;
     for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
         sigaction(ends[i], &action, NULL);
-    alarm_rang = 1;
 }
 
-/* Makes SIGALRM ring no later than at the given time. Keeps a timer that will ring early enough. */
-static void set_alarm(uint64_t now, uint64_t deadline)
+static void kick(struct vcpu *v)
 {
-    static uint64_t armed;
-
-    if (!alarm_rang && armed <= deadline)
-        return;
-    alarm_rang = 0;
-    armed = deadline;
-    uint64_t wait_us = deadline > now ? (deadline - now + 999) / 1000 : 1;
-    struct itimerval timer = {.it_value = {.tv_sec = (time_t)(wait_us / 1000000),
-                                           .tv_usec = (suseconds_t)(wait_us % 1000000)}};
-    if (setitimer(ITIMER_REAL, &timer, NULL) < 0)
-        die_errno("setitimer");
+    v->run->immediate_exit = 1;
+    pthread_kill(v->thread, KICK);
 }
 
 void machine_stop(struct machine *m, int status)
 {
-    m->stopped = true;
+    if (m->stopped)
+        return;
     m->status = status;
+    __atomic_store_n(&m->stopped, true, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < m->vcpu_count; i++)
+        kick(&m->vcpu[i]);
+    wake(m->wake_fd);
 }
 
+void machine_line(struct machine *m, unsigned gsi, bool level)
+{
+    struct kvm_irq_level line = {.irq = gsi, .level = level};
+
+    if (m->lines[gsi] == level)
+        return;
+    m->lines[gsi] = level;
+    m->counts.lines++;
+    if (ioctl(m->vm_fd, KVM_IRQ_LINE, &line) < 0)
+        die_errno("KVM_IRQ_LINE: GSI %u", gsi);
+}
+
+/* Hands what was typed to the guest, as much as it takes. */
 static void feed_console(struct machine *m)
 {
     uint8_t data[UART_FIFO];
-    struct virtio *console = m->bus.console;
+    size_t room = uart_room(&m->com[0]);
 
-    if (console_pump()) {
-        say("%s: left by ^A x", m->name);
-        machine_stop(m, STATUS_OK);
-    }
-    if (console)
-        virtio_console_feed(console);
-    else
-        uart_receive(&m->com[0], data, console_take(data, uart_room(&m->com[0])));
-    m->com[0].drained = false;
-}
-
-static void update_lines(struct machine *m, uint64_t now)
-{
-    /* A tick that the guest has not taken yet holds back the next one, so that none is lost. */
-    if (!pic_requested(&m->pic, IRQ_TIMER) && pit_take_tick(&m->pit, now))
-        pic_pulse(&m->pic, IRQ_TIMER);
-    pic_line(&m->pic, IRQ_COM1, uart_line(&m->com[0]));
-    pic_line(&m->pic, IRQ_COM2, uart_line(&m->com[1]));
-    for (unsigned i = 0; i < m->bus.count; i++) {
-        virtio_go_on(&m->bus.device[i]);
-        pic_line(&m->pic, m->bus.device[i].irq, virtio_line(&m->bus.device[i]));
-    }
-}
-
-/* Hands the highest interrupt to the vCPU, or asks for an exit as soon as it can take one. */
-static void inject(struct machine *m)
-{
-    if (pic_pending(&m->pic) && m->run->ready_for_interrupt_injection) {
-        struct kvm_interrupt irq = {.irq = pic_acknowledge(&m->pic)};
-        if (ioctl(m->vcpu_fd, KVM_INTERRUPT, &irq) < 0)
-            die_errno("KVM_INTERRUPT");
-        m->counts.interrupts++;
-        m->run->ready_for_interrupt_injection = 0;
-    }
-    m->run->request_interrupt_window = pic_pending(&m->pic);
-}
-
-/* When the guest must be left at the latest. */
-static uint64_t next_look(const struct machine *m, uint64_t now)
-{
-    uint64_t look = now + CONSOLE_POLL_NS, tick = pit_deadline(&m->pit);
-
-    return tick && tick < look && !pic_requested(&m->pic, IRQ_TIMER) ? tick : look;
-}
-
-/* The guest waits for an interrupt: sleep until a device may have one. */
-static void halt(struct machine *m)
-{
-    uart_flush(&m->com[0]);
-    uart_flush(&m->com[1]);
-    if (!m->run->if_flag) {
-        say("%s: the guest halted with interrupts off", m->name);
-        machine_stop(m, STATUS_CRASHED);
+    if (!console_ready() || (!m->bus.console && !room))
         return;
-    }
-    while (!m->stopped && !ending_signal && !pic_pending(&m->pic)) {
-        uint64_t now = clock_ns(), tick = pit_deadline(&m->pit);
-        update_lines(m, now);
-        if (pic_pending(&m->pic))
-            break;
-        int64_t wait = !tick ? HALT_LOOK_NS : tick > now ? (int64_t)(tick - now) : 0;
-        console_wait(wait);
-        feed_console(m);
-        update_lines(m, clock_ns());
-    }
+    if (m->bus.console)
+        virtio_console_feed(m->bus.console);
+    else
+        uart_receive(&m->com[0], data, console_take(data, room));
+    if (!console_ready())
+        wake(m->wake_fd); /* there is room for more */
 }
 
-static void handle_io(struct machine *m)
+/* After somebody has touched a device. */
+static void update_devices(struct machine *m)
 {
-    struct kvm_run *run = m->run;
+    bool more = false;
+
+    feed_console(m);
+    machine_line(m, GSI_COM1, uart_line(&m->com[0]));
+    machine_line(m, GSI_COM2, uart_line(&m->com[1]));
+    for (unsigned i = 0; i < m->bus.count; i++) {
+        more |= virtio_go_on(&m->bus.device[i]);
+        machine_line(m, m->bus.device[i].irq, virtio_line(&m->bus.device[i]));
+    }
+    if ((m->com[0].out_count || m->com[1].out_count) && !m->flush_at) {
+        m->flush_at = clock_ns() + FLUSH_NS;
+        more = true;
+    }
+    if (more)
+        wake(m->wake_fd);
+}
+
+static void handle_io(struct vcpu *v)
+{
+    struct kvm_run *run = v->run;
     uint8_t *data = (uint8_t *)run + run->io.data_offset;
 
-    m->counts.port[run->io.port]++;
-    for (uint32_t i = 0; i < run->io.count && !m->stopped; i++, data += run->io.size)
-        ports_access(m, run->io.port, run->io.direction == KVM_EXIT_IO_OUT, data, run->io.size);
+    v->m->counts.port[run->io.port]++;
+    for (uint32_t i = 0; i < run->io.count && !v->m->stopped; i++, data += run->io.size)
+        ports_access(v, run->io.port, run->io.direction == KVM_EXIT_IO_OUT, data, run->io.size);
+    update_devices(v->m);
 }
 
-static void handle_mmio(struct machine *m)
+static void handle_mmio(struct vcpu *v)
 {
-    struct kvm_run *run = m->run;
+    struct kvm_run *run = v->run;
     unsigned size = run->mmio.len <= sizeof(run->mmio.data) ? run->mmio.len : 1;
 
-    if (bus_mmio(&m->bus, run->mmio.phys_addr, run->mmio.is_write, run->mmio.data, size))
+    if (bus_mmio(&v->m->bus, run->mmio.phys_addr, run->mmio.is_write, run->mmio.data, size)) {
+        update_devices(v->m);
         return;
-    m->counts.mmio_nowhere++;
+    }
+    v->m->counts.mmio_nowhere++;
     if (!run->mmio.is_write)
         memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
 }
 
-static void crash(struct machine *m)
+static void crash(struct vcpu *v)
 {
-    struct kvm_run *run = m->run;
+    struct kvm_run *run = v->run;
+    const char *name = v->m->name;
 
     switch (run->exit_reason) {
     case KVM_EXIT_SHUTDOWN:
-        say("%s: the guest shut its processor down (triple fault)", m->name);
+        say("%s: the guest shut its processor down (triple fault)", name);
         break;
     case KVM_EXIT_FAIL_ENTRY:
-        say("%s: the processor refused the guest's state, hardware reason 0x%llx", m->name,
+        say("%s: the processor refused the guest's state, hardware reason 0x%llx", name,
             (unsigned long long)run->fail_entry.hardware_entry_failure_reason);
-        machine_dump(m);
+        machine_dump(v);
         break;
     case KVM_EXIT_INTERNAL_ERROR:
-        say("%s: KVM internal error, suberror %u", m->name, run->internal.suberror);
-        machine_dump(m);
+        say("%s: KVM internal error, suberror %u", name, run->internal.suberror);
+        machine_dump(v);
         break;
     default:
-        say("%s: unexpected exit, reason %u", m->name, run->exit_reason);
-        machine_dump(m);
+        say("%s: unexpected exit, reason %u", name, run->exit_reason);
+        machine_dump(v);
     }
-    machine_stop(m, STATUS_CRASHED);
+    machine_stop(v->m, STATUS_CRASHED);
 }
 
-static void handle_exit(struct machine *m)
+static void handle_exit(struct vcpu *v)
 {
-    m->counts.reason[m->run->exit_reason & 63]++;
-    switch (m->run->exit_reason) {
+    v->reason[v->run->exit_reason & 63]++;
+    if (v->m->stopped)
+        return;
+    switch (v->run->exit_reason) {
     case KVM_EXIT_IO:
-        handle_io(m);
+        handle_io(v);
         break;
     case KVM_EXIT_MMIO:
-        handle_mmio(m);
-        break;
-    case KVM_EXIT_HLT:
-        halt(m);
-        break;
-    case KVM_EXIT_INTR:
-    case KVM_EXIT_IRQ_WINDOW_OPEN:
+        handle_mmio(v);
         break;
     default:
-        crash(m);
+        crash(v);
     }
+}
+
+/* Kicked: notes whether the vCPU waits for what will never come, an interrupt while it takes none.
+ */
+static void handle_kick(struct vcpu *v)
+{
+    struct kvm_mp_state state;
+
+    v->reason[KVM_EXIT_INTR]++;
+    v->halted = ioctl(v->fd, KVM_GET_MP_STATE, &state) == 0 &&
+                ((state.mp_state == KVM_MP_STATE_HALTED && !v->run->if_flag) ||
+                 state.mp_state == KVM_MP_STATE_UNINITIALIZED);
 }
 
 /* One stay in the guest. */
-static void enter(struct machine *m)
+static void enter(struct vcpu *v)
 {
-    int result = ioctl(m->vcpu_fd, KVM_RUN, 0);
+    int result = ioctl(v->fd, KVM_RUN, 0), reason = errno;
 
-    if (result < 0 && errno == EINTR) {
-        m->run->immediate_exit = 0;
-        m->counts.reason[KVM_EXIT_INTR]++;
-    } else if (result < 0) {
-        int reason = errno;
-        say("%s: KVM_RUN: %s", m->name, strerror(reason));
-        machine_dump(m);
-        machine_stop(m, STATUS_CRASHED);
-    } else {
-        handle_exit(m);
+    if (result < 0 && reason == EAGAIN)
+        return;
+    if (result < 0 && reason == EINTR)
+        v->run->immediate_exit = 0;
+    pthread_mutex_lock(&v->m->lock);
+    if (result == 0) {
+        handle_exit(v);
+    } else if (reason == EINTR) {
+        handle_kick(v);
+    } else if (!v->m->stopped) {
+        say("%s: KVM_RUN: %s", v->m->name, strerror(reason));
+        machine_dump(v);
+        machine_stop(v->m, STATUS_CRASHED);
     }
+    pthread_mutex_unlock(&v->m->lock);
 }
 
-/* The guest's driver has made room for input. */
-static bool wants_input(const struct machine *m)
+static void *vcpu_main(void *arg)
 {
-    return m->com[0].drained || (m->bus.console && m->bus.console->fed);
+    struct vcpu *v = arg;
+
+    while (!__atomic_load_n(&v->m->stopped, __ATOMIC_SEQ_CST))
+        enter(v);
+    return NULL;
+}
+
+static void flush(struct machine *m)
+{
+    uart_flush(&m->com[0]);
+    uart_flush(&m->com[1]);
+    m->flush_at = 0;
+}
+
+/* Ends the machine when no vCPU can ever go on; else asks them anew. */
+static void look_for_life(struct machine *m)
+{
+    bool alive = false;
+
+    for (unsigned i = 0; i < m->vcpu_count; i++)
+        alive |= !m->vcpu[i].halted;
+    if (!alive) {
+        say("%s: the guest halted with interrupts off", m->name);
+        machine_stop(m, STATUS_CRASHED);
+        return;
+    }
+    for (unsigned i = 0; i < m->vcpu_count; i++)
+        kick(&m->vcpu[i]);
+}
+
+/* What the main thread does each time that it wakes up. Returns how long it may sleep. */
+static int64_t serve(struct machine *m)
+{
+    static uint64_t look_at;
+    uint64_t now = clock_ns();
+
+    if (m->flush_at && now >= m->flush_at)
+        flush(m);
+    if (console_pump()) {
+        flush(m);
+        say("%s: left by ^A x", m->name);
+        machine_stop(m, STATUS_OK);
+    }
+    update_devices(m);
+    if (!look_at || now >= look_at) {
+        if (look_at)
+            look_for_life(m);
+        look_at = now + LOOK_NS;
+    }
+    uint64_t until = m->flush_at && m->flush_at < look_at ? m->flush_at : look_at;
+    return until > now ? (int64_t)(until - now) : 0;
+}
+
+static void start_threads(struct machine *m)
+{
+    sigset_t ends, old;
+
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &ends, &old); /* those are the main thread's */
+    for (unsigned i = 0; i < m->vcpu_count; i++) {
+        if ((errno = pthread_create(&m->vcpu[i].thread, NULL, vcpu_main, &m->vcpu[i])))
+            die_errno("a thread for vCPU %u", i);
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
 int machine_run(struct machine *m)
 {
-    uint64_t last_look = 0;
-
     catch_signals(m);
     console_start();
+    pthread_mutex_lock(&m->lock);
+    start_threads(m);
     while (!m->stopped && !ending_signal) {
-        uint64_t now = clock_ns();
-        if (now - last_look >= CONSOLE_POLL_NS || alarm_rang || wants_input(m)) {
-            uart_flush(&m->com[0]);
-            uart_flush(&m->com[1]);
-            feed_console(m);
-            last_look = now;
-        }
-        update_lines(m, now);
-        inject(m);
-        set_alarm(now, next_look(m, now));
-        enter(m);
+        int64_t wait_ns = serve(m);
+        pthread_mutex_unlock(&m->lock);
+        if (!__atomic_load_n(&m->stopped, __ATOMIC_SEQ_CST))
+            console_wait(m->wake_fd, wait_ns);
+        pthread_mutex_lock(&m->lock);
     }
-    uart_flush(&m->com[0]);
-    uart_flush(&m->com[1]);
+    int status = m->stopped ? m->status : 128 + ending_signal;
+    machine_stop(m, status);
+    pthread_mutex_unlock(&m->lock);
+    for (unsigned i = 0; i < m->vcpu_count; i++)
+        pthread_join(m->vcpu[i].thread, NULL);
+    flush(m);
     console_restore();
-    return m->stopped ? m->status : 128 + ending_signal;
+    return status;
 }

@@ -89,13 +89,13 @@ void machine_start_at(struct machine *m, const struct boot_entry *entry)
 {
     struct kvm_sregs sregs;
 
-    if (ioctl(m->vcpu_fd, KVM_GET_SREGS, &sregs) < 0)
+    if (ioctl(m->vcpu[0].fd, KVM_GET_SREGS, &sregs) < 0)
         die_errno("KVM_GET_SREGS");
     if (entry->bits == 16)
         start_real(&sregs, entry->segment);
     else
         start_flat(m, &sregs, entry->bits == 64);
-    if (ioctl(m->vcpu_fd, KVM_SET_SREGS, &sregs) < 0)
+    if (ioctl(m->vcpu[0].fd, KVM_SET_SREGS, &sregs) < 0)
         die_errno("KVM_SET_SREGS");
     struct kvm_regs regs = {.rip = entry->ip,
                             .rax = entry->eax,
@@ -103,6 +103,6 @@ void machine_start_at(struct machine *m, const struct boot_entry *entry)
                             .rsi = entry->esi,
                             .rsp = entry->bits == 16 ? STACK_16 : 0,
                             .rflags = 2};
-    if (ioctl(m->vcpu_fd, KVM_SET_REGS, &regs) < 0)
+    if (ioctl(m->vcpu[0].fd, KVM_SET_REGS, &regs) < 0)
         die_errno("KVM_SET_REGS");
 }

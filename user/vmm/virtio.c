@@ -127,11 +127,16 @@ static void serve(struct virtio *d, unsigned q)
     d->state.queue[q].more = true;
 }
 
-void virtio_go_on(struct virtio *d)
+bool virtio_go_on(struct virtio *d)
 {
-    for (unsigned q = 0; q < d->type->queues; q++)
+    bool more = false;
+
+    for (unsigned q = 0; q < d->type->queues; q++) {
         if (d->state.queue[q].more)
             serve(d, q);
+        more |= d->state.queue[q].more;
+    }
+    return more;
 }
 
 static void notify(struct virtio *d, unsigned q)

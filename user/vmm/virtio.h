@@ -67,8 +67,8 @@ void virtio_config_access(struct virtio *d, unsigned at, bool out, uint8_t *data
 bool virtio_mmio(struct virtio *d, uint64_t address, bool write, uint8_t *data, unsigned size);
 /* The level of the interrupt line. */
 bool virtio_line(const struct virtio *d);
-/* Goes on with queues of which too much was left for one time. */
-void virtio_go_on(struct virtio *d);
+/* Goes on with queues of which too much was left for one time. True: there is still more. */
+bool virtio_go_on(struct virtio *d);
 
 /* For a waiting queue: takes a chain if there is one. Each chain taken is given back. */
 bool virtio_take(struct virtio *d, unsigned q, struct chain *c);
