@@ -44,7 +44,7 @@ int guest_main(const char *command_line)
     probe(0xbfff8);
     probe(end);
     probe(end + 0x12345678);
-    probe(0xfee00000);
+    probe(0xfed00000);
     expect("last quad of memory", end - 8, *last, 0x0123456789abcdef);
     print("holes probed, %d wrong\n", wrong);
     return wrong != 0;

@@ -88,7 +88,7 @@ def worlds_shows_a_vm_in_a_container_as_both(t):
         worlds -1
         ctr kill box KILL""" % IN_CONTAINER)
     share = r"[12]\d\.\d"
-    t.matches(result.text, r"^container +box +1 pid +%s +\d+\.\d +\d+ syscalls$" % share)
+    t.matches(result.text, r"^container +box +2 pids +%s +\d+\.\d +\d+ syscalls$" % share)
     t.matches(result.text, r"^vm +inside +1 vCPU +%s +\d+\.\d +\d+ exits$" % share)
 
 
