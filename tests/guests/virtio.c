@@ -1,6 +1,6 @@
 /* Drives each virtio device that the machine has, as a driver that keeps the rules: what the
- * command line names of disk=, console=, rng= and balloon=, and in the disk what write= and spin=
- * ask for. */
+ * command line names of disk=, console=, rng= and balloon=. write= is what the disk is filled with;
+ * cut=1 waits until its end is gone, cut=2 until all of it is; spin=1 never ends. */
 #include "tests/guests/lib/virtio.h"
 
 enum { SECTOR = 512, CHUNK = 64 * 1024, PAGE = 4096 };
@@ -145,7 +145,8 @@ static void test_disk(const char *words)
     while (!disk_request(&d, VIRTIO_BLK_T_IN, sectors - 1, again, SECTOR))
         ;
     print("disk cut\n");
-    expect("its first sector", disk_request(&d, VIRTIO_BLK_T_OUT, 0, buffer, SECTOR), 0);
+    expect("its first sector", disk_request(&d, VIRTIO_BLK_T_OUT, 0, buffer, SECTOR),
+           option_number(words, "cut", 0) - 1);
 }
 
 /* A page of letters in one chain, then what is typed, up to a dot. */

@@ -1,0 +1,94 @@
+"""The monitor's virtio devices, driven by Debian's kernel."""
+import glob
+import hashlib
+import os
+
+from viv import cpio, debs
+from viv import exec as run
+from viv.testlib import test
+
+PROMPT = r"linux:\S* # "
+MODULES = """
+    virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk virtio_console virtio-rng virtio_balloon
+""".split()
+INIT = b"""#!/bin/busybox sh
+/bin/busybox mkdir -p /proc /sys /dev
+/bin/busybox --install -s /bin
+export PATH=/bin PS1='linux:\\w # '
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+for m in %s; do insmod /modules/$m.ko; done
+. /job
+poweroff -f
+""" % " ".join(MODULES).encode()
+
+CONSOLE = b"setsid sh -c 'stty -onlcr </dev/hvc0; exec sh <>/dev/hvc0 >&0 2>&1'\n"
+
+# 64 MiB of which no two sectors are alike: a random file again and again, each time at another offset in a sector.
+RANDOM, DISK = 4194000, 64 << 20
+FILL = b"""
+i=10
+while [ $i -lt 27 ]; do echo $i; cat /random; i=$((i + 1)); done | head -c %d >/dev/vda
+sync
+echo 3 >/proc/sys/vm/drop_caches
+echo got $(md5sum </dev/vda)
+echo random $(head -c 1000 /dev/hwrng | wc -c)
+echo memory $(free | grep Mem)
+echo flushed
+sleep 1000
+""" % DISK
+
+
+def files(t, job, random=b""):
+    """What the guest is made of, as (host, path): Debian's kernel; busybox, the virtio modules and a job for init."""
+    kernel = debs.linux("bookworm")
+    tree = os.path.join(os.path.dirname(kernel), "../lib/modules/*/kernel/drivers")
+    archive = cpio.Archive()
+    archive.host("bin/busybox", "/bin/busybox")
+    archive.file("init", INIT, 0o755)
+    archive.file("job", job)
+    archive.file("random", random)
+    for name in MODULES:
+        archive.host("modules/%s.ko" % name, glob.glob("%s/**/%s.ko" % (tree, name), recursive=True)[0])
+    path = os.path.join(t.directory(), "initramfs.cpio")
+    with open(path, "wb") as file:
+        file.write(archive.bytes())
+    return [(kernel, "/bzImage"), (path, "/initrd")]
+
+
+@test()
+def linux_loses_no_byte_of_a_disk_when_killed_after_a_flush(t):
+    random = os.urandom(RANDOM)
+    wanted = hashlib.md5(b"".join(b"%d\n" % i + random for i in range(10, 27))[:DISK]).hexdigest()
+    result = t.sh("""
+        truncate -s 64M /disk
+        mkfifo /said
+        vmm --mem 192 --disk /disk --rng --balloon 64 --kernel /bzImage --initrd /initrd \\
+            --append quiet >/said 2>&1 </dev/null &
+        while read -r line; do
+            echo "$line"
+            case $line in *flushed*) kill -9 $! ;; esac
+        done </said
+        echo has $(md5sum </disk)""", adds=files(t, FILL, random), mem=512, limit=400, icount=None)
+    t.contains(result.text, "got " + wanted)
+    t.contains(result.text, "has " + wanted)
+    t.contains(result.text, "random 1000")
+    t.between(int(t.matches(result.text, r"^memory Mem: (\d+)").group(1)), 70000, 130000,
+              "KiB of memory in Linux after giving up 64 of 192 MiB")
+
+
+@test()
+def linux_has_no_exit_for_each_letter_of_its_virtio_console(t):
+    m = t.machine(overlays=[run.overlay(t.directory(), None, files(t, CONSOLE), stdin=None)], mem=512, limit=300)
+    m.expect(t.PROMPT)
+    m.send("alias v='vmm --mem 128 --stats --kernel /bzImage --initrd /initrd'\n")
+    m.expect(t.PROMPT)
+    m.send("v --console virtio --append 'quiet console=hvc0'\n")
+    m.expect(PROMPT)
+    t.equal(m.command("echo $((6 * 7))", PROMPT), "42\n", "what the shell on hvc0 printed")
+    m.send("head -c 100000 /dev/zero | tr '\\0' x\n")
+    m.expect("x{100000}")
+    m.send("exit\n")
+    exits = int(m.expect(r"(\d+) exits: mmio").group(1))
+    t.between(exits, 100, 2000, "MMIO exits in all, with 100,000 letters among them")
