@@ -42,33 +42,56 @@ u64 segment_base(struct vcpu *v, u8 segment)
     return by_encoding[segment]->base;
 }
 
+static u64 code_address(const struct vcpu *v, const struct hv_mode *m)
+{
+    return m->code_bits == 64 ? v->rip : (u32)(m->cs_base + v->rip);
+}
+
+static int fetch(struct vcpu *v, const struct hv_mode *m, struct decoded *d)
+{
+    u64 gva = code_address(v, m);
+    unsigned n = min((u64)INSN_MAX, PAGE_SIZE - (gva & ~PAGE_MASK));
+    u8 bytes[INSN_MAX];
+
+    if (gva_fetch(v, m, gva, bytes, n))
+        return -EFAULT;
+    if (n < INSN_MAX && gva_fetch(v, m, gva + n, bytes + n, INSN_MAX - n) == 0)
+        n = INSN_MAX;
+    return decode(bytes, n, m->code_bits, d) ? 0 : -EINVAL;
+}
+
 int fetch_instruction(struct vcpu *v, struct decoded *d)
 {
-    u8 bytes[INSN_MAX];
     struct hv_mode mode;
 
     hv_ops->get_mode(v, &mode);
-    u64 gva = mode.code_bits == 64 ? v->rip : (u32)(mode.cs_base + v->rip);
-    unsigned n = min((u64)INSN_MAX, PAGE_SIZE - (gva & ~PAGE_MASK));
-    if (gva_read(v, gva, bytes, n, true))
-        return -EFAULT;
-    if (n < INSN_MAX && gva_read(v, gva + n, bytes + n, INSN_MAX - n, true) == 0)
-        n = INSN_MAX;
-    return decode(bytes, n, mode.code_bits, d) ? 0 : -EINVAL;
+    return fetch(v, &mode, d);
 }
 
-// Where the CPU does not give the length: prefixes as decoded, and the opcode's own bytes, which
-// the exit tells.
+// Where the CPU does not give the length: the opcode's own bytes, which the exit tells, behind
+// prefixes if there are any.
 unsigned instruction_length(struct vcpu *v)
 {
-    static const u8 opcode_bytes[HV_EXIT_UNKNOWN + 1] = {
-        [HV_EXIT_CPUID] = 2, [HV_EXIT_RDMSR] = 2, [HV_EXIT_WRMSR] = 2,
-        [HV_EXIT_HLT] = 1,   [HV_EXIT_SKIP] = 2,  [HV_EXIT_XSETBV] = 3,
+    static const struct {
+        u8 length, bytes[2];
+    } opcode[HV_EXIT_UNKNOWN + 1] = {
+        [HV_EXIT_CPUID] = {2, {0x0f, 0xa2}}, [HV_EXIT_RDMSR] = {2, {0x0f, 0x32}},
+        [HV_EXIT_WRMSR] = {2, {0x0f, 0x30}}, [HV_EXIT_HLT] = {1, {0xf4}},
+        [HV_EXIT_SKIP] = {2, {0x0f, 0x09}},  [HV_EXIT_XSETBV] = {3, {0x0f, 0x01}},
     };
+    unsigned length = opcode[v->exit.kind].length;
+    const u8 *wanted = opcode[v->exit.kind].bytes;
+    struct hv_mode mode;
     struct decoded d;
 
-    if (!v->exit.length && fetch_instruction(v, &d) != -EFAULT)
-        v->exit.length = d.prefixes + opcode_bytes[v->exit.kind];
+    if (v->exit.length)
+        return v->exit.length;
+    hv_ops->get_mode(v, &mode);
+    const volatile u8 *code = gva_peek(v, &mode, code_address(v, &mode), 2);
+    if (code && code[0] == wanted[0] && (length == 1 || code[1] == wanted[1]))
+        v->exit.length = length;
+    else if (fetch(v, &mode, &d) != -EFAULT)
+        v->exit.length = d.prefixes + length;
     return v->exit.length;
 }
 

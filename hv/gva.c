@@ -80,36 +80,43 @@ static int walk64(const struct walk *w, u64 *gpa, u32 *error)
     }
 }
 
-int gva_translate(struct vcpu *v, u64 gva, bool write, bool fetch, u64 *gpa, u32 *error)
+static int translate(struct vcpu *v, const struct hv_mode *m, u64 gva, bool write, bool fetch,
+                     u64 *gpa, u32 *error)
 {
-    struct hv_mode m;
-
-    hv_ops->get_mode(v, &m);
-    if (!(m.cr0 & CR0_PG)) {
+    if (!(m->cr0 & CR0_PG)) {
         *gpa = gva & 0xffffffff;
         return 0;
     }
     struct walk w = {
         .v = v,
         .gva = gva,
-        .cr3 = m.cr3,
-        .cr4 = m.cr4,
-        .efer = m.efer,
+        .cr3 = m->cr3,
+        .cr4 = m->cr4,
+        .efer = m->efer,
         .write = write,
         .fetch = fetch,
-        .user = m.cpl == 3,
-        .write_protect = (m.cr0 & CR0_WP) != 0,
+        .user = m->cpl == 3,
+        .write_protect = (m->cr0 & CR0_WP) != 0,
     };
-    return m.cr4 & CR4_PAE ? walk64(&w, gpa, error) : walk32(&w, gpa, error);
+    return m->cr4 & CR4_PAE ? walk64(&w, gpa, error) : walk32(&w, gpa, error);
 }
 
-static int access(struct vcpu *v, u64 gva, char *buf, size_t n, bool write, bool fetch)
+int gva_translate(struct vcpu *v, u64 gva, bool write, bool fetch, u64 *gpa, u32 *error)
+{
+    struct hv_mode m;
+
+    hv_ops->get_mode(v, &m);
+    return translate(v, &m, gva, write, fetch, gpa, error);
+}
+
+static int access(struct vcpu *v, const struct hv_mode *m, u64 gva, char *buf, size_t n, bool write,
+                  bool fetch)
 {
     while (n) {
         u64 gpa;
         u32 error;
         size_t chunk = min(n, (size_t)(PAGE_SIZE - (gva & ~PAGE_MASK)));
-        int err = gva_translate(v, gva, write, fetch, &gpa, &error);
+        int err = translate(v, m, gva, write, fetch, &gpa, &error);
         if (!err)
             err = write ? guest_write(v->vm, gpa, buf, chunk) : guest_read(v->vm, gpa, buf, chunk);
         if (err)
@@ -123,10 +130,31 @@ static int access(struct vcpu *v, u64 gva, char *buf, size_t n, bool write, bool
 
 int gva_read(struct vcpu *v, u64 gva, void *buf, size_t n, bool fetch)
 {
-    return access(v, gva, buf, n, false, fetch);
+    struct hv_mode m;
+
+    hv_ops->get_mode(v, &m);
+    return access(v, &m, gva, buf, n, false, fetch);
+}
+
+int gva_fetch(struct vcpu *v, const struct hv_mode *m, u64 gva, void *buf, size_t n)
+{
+    return access(v, m, gva, buf, n, false, true);
+}
+
+const u8 *gva_peek(struct vcpu *v, const struct hv_mode *m, u64 gva, size_t n)
+{
+    u64 gpa;
+    u32 error;
+
+    if ((gva & ~PAGE_MASK) + n > PAGE_SIZE || translate(v, m, gva, false, true, &gpa, &error))
+        return NULL;
+    return nested_peek(v->vm, gpa);
 }
 
 int gva_write(struct vcpu *v, u64 gva, const void *buf, size_t n)
 {
-    return access(v, gva, (char *)buf, n, true, false);
+    struct hv_mode m;
+
+    hv_ops->get_mode(v, &m);
+    return access(v, &m, gva, (char *)buf, n, true, false);
 }

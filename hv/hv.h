@@ -293,6 +293,9 @@ int nested_create(struct vm *vm);
 void nested_destroy(struct vm *vm);
 // Answers a nested fault: maps the page. 0; 1: no memory there (MMIO); -errno. May sleep.
 int nested_fault(struct vcpu *v, u64 gpa, bool write);
+// Where the byte at gpa lies if the guest can read it without a nested fault, else NULL. Holds
+// until something sleeps.
+const void *nested_peek(struct vm *vm, u64 gpa);
 void nested_zap(struct vm *vm, u64 gpa,
                 u64 size); // and makes every vCPU flush before it runs again
 void vm_kick_all(struct vm *vm);
@@ -310,6 +313,9 @@ long dirty_get(struct vm *vm, u64 arg);      // KVM_GET_DIRTY_LOG
 // 0, or -EFAULT with the page-fault error code in *error.
 int gva_translate(struct vcpu *v, u64 gva, bool write, bool fetch, u64 *gpa, u32 *error);
 int gva_read(struct vcpu *v, u64 gva, void *buf, size_t n, bool fetch);
+int gva_fetch(struct vcpu *v, const struct hv_mode *m, u64 gva, void *buf, size_t n); // code
+// The n bytes of code at gva in place, as nested_peek() has them; NULL also where a page ends.
+const u8 *gva_peek(struct vcpu *v, const struct hv_mode *m, u64 gva, size_t n);
 int gva_write(struct vcpu *v, u64 gva, const void *buf, size_t n);
 
 // exits.c

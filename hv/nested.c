@@ -59,6 +59,18 @@ static u64 *walk(struct vm *vm, u64 gpa, bool create)
     return entry;
 }
 
+const void *nested_peek(struct vm *vm, u64 gpa)
+{
+    u64 entry = vm->nested_root;
+
+    for (int level = LEVELS; level >= 1; level--) {
+        entry = ((u64 *)phys_to_virt(entry & PTE_ADDR))[pt_index(gpa, level)];
+        if (!entry)
+            return NULL;
+    }
+    return phys_to_virt(entry & PTE_ADDR) + (gpa & ~PAGE_MASK);
+}
+
 int nested_fault(struct vcpu *v, u64 gpa, bool write)
 {
     struct vm *vm = v->vm;

@@ -87,6 +87,7 @@ static bool x87_is_initial(const struct xsave_area *area)
 {
     u64 used = (area->fcw ^ FCW_RESET) | area->fsw | area->tag_and_opcode | area->rip | area->rdp;
 
+#pragma GCC unroll 16
     for (unsigned i = 0; i < ARRAY_SIZE(area->x87); i++)
         used |= area->x87[i];
     return !used;

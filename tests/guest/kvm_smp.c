@@ -17,9 +17,14 @@ enum {
 #define SAY(text) "mov $" text ", %al; out %al, $0x10\n"
 #define IPI(dest, low) "movl $" dest ", 0x310(%rbp); movl $" low ", 0x300(%rbp)\n"
 
+/* Ends KVM_RUN, also one that is still to come. */
+static struct kvm_run *stopped;
+
 static void on_signal(int signal)
 {
     (void)signal;
+    if (stopped)
+        stopped->immediate_exit = 1;
 }
 
 struct machine {
@@ -138,6 +143,7 @@ TEST(init_and_a_startup_ipi_start_a_processor)
     /* INIT takes a processor that runs out of what it does. */
     ap = start(&m.v[1]);
     CHECK_EQ(run_to_out(&m.v[0], 0x10), 3);
+    stopped = m.v[1].run;
     CHECK_OK(pthread_kill(ap, SIGUSR1));
     CHECK_EQ(end(ap), INTERRUPTED);
     CHECK_EQ(mp_state(&m.v[1]), KVM_MP_STATE_INIT_RECEIVED);
