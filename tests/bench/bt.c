@@ -60,8 +60,13 @@ static void compare(const char *what, const char *name, unsigned few, unsigned m
     unsigned long long instructions = 0;
 
     for (int way = INTERPRETED; way < WAYS; way++) {
-        unsigned long long short_run = run(way, what, few, little, sizeof(little));
-        unsigned long long long_run = run(way, what, many, much, sizeof(much));
+        unsigned long long short_run = ~0ULL, long_run = ~0ULL, took;
+        for (int round = 0; round < (way == INTERPRETED ? 1 : 3); round++) {
+            took = run(way, what, few, little, sizeof(little));
+            short_run = took < short_run ? took : short_run;
+            took = run(way, what, many, much, sizeof(much));
+            long_run = took < long_run ? took : long_run;
+        }
         if (way == INTERPRETED)
             instructions = count_of(much) - count_of(little);
         snprintf(line, sizeof(line), "1000 instructions, %s, %s", name, ways[way]);
@@ -73,7 +78,7 @@ int main(void)
 {
     compare("work", "computing", 1, 6);
     compare("calls", "calling", 20, 200);
-    compare("sensitive", "CLI and POPF", 200, 2200);
-    compare("device", "reading a port", 200, 2200);
+    compare("sensitive", "CLI and POPF", 200, 10200);
+    compare("device", "reading a port", 200, 5200);
     return 0;
 }

@@ -26,7 +26,7 @@ LINUX = {
     "container, start to end": (18000000, None), # crun run
 }
 # (program, the kernel's command line, what its figures are called after)
-RUNS = (("calls", "", ""), ("files", "", ""), ("exits", "", ""), ("container", "", ""),
+RUNS = (("calls", "", ""), ("files", "", ""), ("exits", "", ""), ("container", "", ""), ("bt", "", ""),
         ("exits", "viv.root=guest", "in the root partition: "))
 
 
