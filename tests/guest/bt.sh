@@ -77,6 +77,7 @@ expect refuses_headers_outside 2 "program headers are past the file's end" $work
 expect refuses_unknown_options 2 "--frob: unknown option" --frob 1 $GUESTS/kernel32
 modes="--stats --interpret"
 expect reports_a_jump_outside_of_memory 1 "EIP 0x7f000000: jump outside" --append end=1 $GUESTS/kernel32
+expect reports_a_jump_far_outside 1 "EIP 0xffbc0010: jump outside" --append end=6 $GUESTS/kernel32
 expect reports_an_unknown_instruction 1 "bytes d9 eb" --append end=2 $GUESTS/kernel32
 expect reports_a_triple_fault 1 "bytes 0f 0b" --append end=3 $GUESTS/kernel32
 expect reports_a_guest_that_halted 1 "bytes f4" --append end=4 $GUESTS/kernel32

@@ -70,6 +70,8 @@ uint8_t *cache_find(struct cpu *c, uint32_t why)
     struct jump *j = &jumps[c->eip % JUMPS];
     bool known = j->not_eip == ~c->eip;
 
+    if (c->eip >= RAM_SIZE)
+        return NULL;
     if (!known && (used + MAX_CODE > CACHE_SIZE || block_count == MAX_BLOCKS)) {
         cache_drop(c, 0, RAM_SIZE);
         block_count = 0;

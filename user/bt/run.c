@@ -31,8 +31,10 @@ static void on_signal(int signal, siginfo_t *info, void *context)
         mprotect((uint8_t *)c - PAGE, PAGE, PROT_NONE); /* the poll page */
         return;
     }
-    if (!cache_locate(c, (const uint8_t *)m->rip, &c->eip))
-        _exit(STATUS_CRASHED + (int)write(STDERR_FILENO, "bt: a fault in bt itself\n", 25));
+    if (!cache_locate(c, (const uint8_t *)m->rip, &c->eip)) {
+        write(STDERR_FILENO, "bt: a fault in bt itself\n", 25);
+        _exit(STATUS_CRASHED);
+    }
     for (int n = EAX; n <= EDI; n++)
         c->regs[n] = (uint32_t)regs[n];
     c->eflags = (c->eflags & ~(uint32_t)FLAGS_IN_HOST) | ((uint32_t)m->eflags & FLAGS_IN_HOST);

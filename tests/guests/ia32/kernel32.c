@@ -275,6 +275,8 @@ static void end_badly(uint32_t how)
 
     if (how == 1)
         ((void (*)(void))0x7f000000)();
+    if (how == 6)
+        ((void (*)(void))0xffbc0010)();
     if (how == 2)
         __asm__ volatile("fldpi");
     if (how == 3)
