@@ -78,7 +78,8 @@ $(SYS_NAMES): /usr/include/x86_64-linux-gnu/asm/unistd_64.h
 	$(V)mkdir -p $(@D)
 	$(V){ echo '#include <asm/unistd.h>'; sed -n 's/^#define __NR_\([a-z0-9_]*\).*/#define SYS_\1 __NR_\1/p' $<; } >$@
 
-# user programs: user/NAME/ and user/NAME.c are /bin/NAME, tests/guest/NAME.c is /test/NAME, tests/bench/NAME.c /bench/NAME
+# user programs: user/NAME/ and user/NAME.c are /bin/NAME, tests/guest/NAME.c is /test/NAME, tests/bench/NAME.c /bench/NAME,
+# tests/fuzz/NAME.c /fuzz/NAME
 CFLAGS_USER := -std=gnu17 -O2 -g -nostdinc -fno-pic -fno-pie -fcf-protection=none -ffunction-sections -fdata-sections -MMD -MP \
     $(CFLAGS_WARN) -Wno-missing-prototypes -D_GNU_SOURCE= -I. -isystem libc/include -isystem libc/newlib -isystem $(BUILD)/libc \
     -isystem $(NEWLIB)/include -isystem $(shell $(CC) -print-file-name=include) -isystem $(BUILD)/uapi -isystem $(BUILD)/hostlib
@@ -103,6 +104,7 @@ LIBC_A    := $(BUILD)/u/libviv.a
 USER_NAMES := $(sort $(patsubst user/%/,%,$(dir $(wildcard user/*/*.c))) $(patsubst user/%.c,%,$(wildcard user/*.c)))
 BENCH_NAMES := $(sort $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c)))
 TEST_NAMES := $(sort $(patsubst tests/guest/%.c,%,$(wildcard tests/guest/*.c)))
+FUZZ_NAMES := $(sort $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
 user_src = $(sort $(shell find user/$(1) $(SHARED_$(1)) -name '*.[cS]' 2>/dev/null)) $(wildcard user/$(1).c)
 user_place = $(if $(filter init,$(1)),sbin,bin)/$(1)
 
@@ -111,9 +113,10 @@ SHARED_ctr := user/lib/oci
 LIBS_ctr := $(HOSTLIB)/libz.a $(HOSTLIB)/libmd.a
 
 USER_PROGRAMS := $(USER_NAMES:%=$(BUILD)/bin/%)
-TEST_PROGRAMS := $(TEST_NAMES:%=$(BUILD)/test/%) $(BENCH_NAMES:%=$(BUILD)/bench/%)
+TEST_PROGRAMS := $(TEST_NAMES:%=$(BUILD)/test/%) $(BENCH_NAMES:%=$(BUILD)/bench/%) $(FUZZ_NAMES:%=$(BUILD)/fuzz/%)
 USER_OBJ := $(foreach n,$(USER_NAMES),$(patsubst %,$(BUILD)/u/%.o,$(call user_src,$(n))))
-TEST_OBJ := $(TEST_NAMES:%=$(BUILD)/u/tests/guest/%.c.o) $(BENCH_NAMES:%=$(BUILD)/u/tests/bench/%.c.o)
+TEST_OBJ := $(TEST_NAMES:%=$(BUILD)/u/tests/guest/%.c.o) $(BENCH_NAMES:%=$(BUILD)/u/tests/bench/%.c.o) \
+    $(FUZZ_NAMES:%=$(BUILD)/u/tests/fuzz/%.c.o)
 
 user: $(USER_PROGRAMS) $(TEST_PROGRAMS)
 $(LIBC_OBJ) $(USER_OBJ) $(TEST_OBJ): Makefile | $(UAPI) $(NEWLIB_MADE) $(SYS_NAMES) $(HOSTLIB_MADE)
@@ -143,6 +146,7 @@ endef
 $(foreach n,$(USER_NAMES),$(eval $(call link_program,$(BUILD)/bin/$(n),$(patsubst %,$(BUILD)/u/%.o,$(call user_src,$(n))),$(LIBS_$(n)))))
 $(foreach n,$(TEST_NAMES),$(eval $(call link_program,$(BUILD)/test/$(n),$(BUILD)/u/tests/guest/$(n).c.o)))
 $(foreach n,$(BENCH_NAMES),$(eval $(call link_program,$(BUILD)/bench/$(n),$(BUILD)/u/tests/bench/$(n).c.o)))
+$(foreach n,$(FUZZ_NAMES),$(eval $(call link_program,$(BUILD)/fuzz/$(n),$(BUILD)/u/tests/fuzz/$(n).c.o)))
 
 # guest kernels: tests/guests/NAME.c is /lib/guests/NAME, on the small floor in tests/guests/lib
 GUEST_NAMES := $(sort $(patsubst tests/guests/%.c,%,$(wildcard tests/guests/*.c)))
@@ -196,10 +200,12 @@ ROOT_ITEMS = $(ROOT_DIRS:%=%/) bin/busybox=$(BUSYBOX) @$(BUSYBOX) etc=tools/root
     $(foreach n,$(USER_NAMES),$(call user_place,$(n))=$(BUILD)/strip/bin/$(n)) \
     $(foreach n,$(TEST_NAMES),test/$(n)=$(BUILD)/strip/test/$(n)) \
     $(foreach n,$(BENCH_NAMES),bench/$(n)=$(BUILD)/strip/bench/$(n)) \
+    $(foreach n,$(FUZZ_NAMES),fuzz/$(n)=$(BUILD)/strip/fuzz/$(n)) \
     $(foreach f,$(TEST_SCRIPTS),test/$(notdir $(f))=$(f)) \
     $(foreach g,$(notdir $(GUESTS)),lib/guests/$(g)=$(BUILD)/guests/$(g)) lib/images/busybox=$(BUILD)/images/busybox \
     lib/guests/vivarium=$(BUILD)/strip/vivarium.elf bin/nest=user/nest.sh
-STRIPPED := $(USER_NAMES:%=$(BUILD)/strip/bin/%) $(TEST_NAMES:%=$(BUILD)/strip/test/%) $(BENCH_NAMES:%=$(BUILD)/strip/bench/%)
+STRIPPED := $(USER_NAMES:%=$(BUILD)/strip/bin/%) $(TEST_NAMES:%=$(BUILD)/strip/test/%) $(BENCH_NAMES:%=$(BUILD)/strip/bench/%) \
+    $(FUZZ_NAMES:%=$(BUILD)/strip/fuzz/%)
 
 $(BUILD)/strip/%: $(BUILD)/%
 	@mkdir -p $(@D)

@@ -5,6 +5,9 @@
 #include "kernel/lib/err.h"
 #include "kernel/x86/cpu.h"
 
+#define ATTRIBUTE_TSS 0x81 // present, an available TSS; bit 3 of the type: of 32 or 64 bits
+#define TYPE_BUSY 2
+
 // Attributes are bits 55:52 and 47:40 of a descriptor (APM 2, 15.5.1): type, S, DPL, P, AVL, L, DB,
 // G.
 static void get_segment(const struct vmcb_segment *from, struct kvm_segment *to)
@@ -39,6 +42,15 @@ static void set_segment(struct vmcb_segment *to, const struct kvm_segment *from)
                      (from->g & 1) << 11;
 }
 
+// Whatever type is asked for, TR holds a TSS, of 16 or of 32 and 64 bits, and says that it is
+// available, as after LTR in QEMU: at a change of stack QEMU ends itself over any other. The guest
+// sees it busy.
+static void set_task(struct vmcb_segment *to, const struct kvm_segment *from)
+{
+    set_segment(to, from);
+    to->attributes = (to->attributes & ~0x97) | ATTRIBUTE_TSS;
+}
+
 void svm_get_mode(struct vcpu *v, struct hv_mode *m)
 {
     const struct vmcb *b = svm_of(v)->vmcb;
@@ -69,6 +81,7 @@ void svm_get_sregs(struct vcpu *v, struct kvm_sregs *s)
     get_segment(&b->gs, &s->gs);
     get_segment(&b->ldtr, &s->ldt);
     get_segment(&b->tr, &s->tr);
+    s->tr.type |= TYPE_BUSY;
     s->ss.dpl = b->cpl;
     s->gdt.base = b->gdtr.base;
     s->gdt.limit = b->gdtr.limit;
@@ -92,7 +105,7 @@ int svm_set_sregs(struct vcpu *v, const struct kvm_sregs *s)
     set_segment(&b->fs, &s->fs);
     set_segment(&b->gs, &s->gs);
     set_segment(&b->ldtr, &s->ldt);
-    set_segment(&b->tr, &s->tr);
+    set_task(&b->tr, &s->tr);
     b->cpl = s->ss.dpl & 3;
     b->gdtr.base = s->gdt.base;
     b->gdtr.limit = s->gdt.limit;
@@ -171,7 +184,7 @@ void svm_vcpu_reset(struct vcpu *v)
         .selector = 0xf000, .attributes = 0x9b, .limit = 0xffff, .base = 0xffff0000};
     b->gdtr = b->idtr = (struct vmcb_segment){.limit = 0xffff};
     b->ldtr = (struct vmcb_segment){.attributes = 0x82, .limit = 0xffff};
-    b->tr = (struct vmcb_segment){.attributes = 0x8b, .limit = 0xffff};
+    b->tr = (struct vmcb_segment){.attributes = ATTRIBUTE_TSS | 8, .limit = 0xffff};
     b->cr0 = CR0_CD | CR0_NW | CR0_ET;
     b->cr2 = b->cr3 = b->cr4 = 0;
     b->efer = EFER_SVME;

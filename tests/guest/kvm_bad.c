@@ -209,3 +209,33 @@ TEST(kvm_run_outlives_its_descriptors_and_only_its_pages_are_mapped)
     CHECK(status == 0 || WIFSIGNALED(status));
     vm_close(&v);
 }
+
+GUEST_CODE(undefined, 32, "ud2");
+GUEST_CODE(stop, 32, "hlt");
+
+/* The CPU, or its emulator, takes a stack from whatever TR says when an exception leaves CPL 3. */
+TEST(a_task_register_of_any_type_harms_nobody)
+{
+    for (unsigned type = 0; type < 64; type++) {
+        struct vm v = vm_open(RAM);
+        LOAD(&v, undefined);
+        memcpy(v.mem + FREE, stop, (size_t)(stop_end - stop));
+        start_32(&v);
+        set_gate64(&v, 3, FREE); /* of which the first half is a 32-bit gate: of vector 6 */
+        struct kvm_sregs s = get_sregs(&v);
+        s.cs.dpl = s.ss.dpl = 3;
+        s.cs.selector = 0xb;
+        s.ss.selector = 0x13;
+        s.tr = (struct kvm_segment){.base = FREE + 0x1000,
+                                    .limit = 0x67,
+                                    .type = type & 15,
+                                    .present = !(type & 16),
+                                    .s = type >> 5};
+        if (ioctl(v.vcpu, KVM_SET_SREGS, &s) == 0) {
+            unsigned reason = run(&v);
+            CHECK(reason == KVM_EXIT_HLT || reason == KVM_EXIT_SHUTDOWN ||
+                  reason == KVM_EXIT_FAIL_ENTRY);
+        }
+        vm_close(&v);
+    }
+}

@@ -10,6 +10,7 @@ HELP = """Vivarium: processes, containers and virtual machines in one small kern
   ./viv exec ... -- CMD  run one command inside and print exactly its output (./viv exec --help)
   ./viv test [PATTERN]   check the source, run all tests on both backends (./viv test --help)
   ./viv demo             one computation as a process, in a container and in a virtual machine, compared
+  ./viv fuzz             random guests and random calls on /dev/kvm, from a seed (./viv fuzz --help)
   ./viv bench            what things cost, in instructions, beside Linux's figures
   ./viv gdb              GDB with symbols on the running kernel, or on a fresh one stopped at its start
   ./viv lab start N DIR  make the starter of lab N in DIR
@@ -89,6 +90,11 @@ def cmd_bench(argv):
     return bench.main(argv)
 
 
+def cmd_fuzz(argv):
+    from . import fuzz
+    return fuzz.main(argv)
+
+
 def cmd_lab(argv):
     from . import lab
     return lab.main(argv)
@@ -124,7 +130,7 @@ def cmd_help(_):
 
 
 COMMANDS = {"run": cmd_run, "exec": cmd_exec, "test": cmd_test, "gdb": cmd_gdb,
-            "demo": cmd_demo, "bench": cmd_bench,
+            "demo": cmd_demo, "bench": cmd_bench, "fuzz": cmd_fuzz,
             "lab": cmd_lab, "grade": cmd_grade, "build": cmd_build, "setup": cmd_setup,
             "tidy": cmd_tidy, "clean": cmd_clean, "help": cmd_help, "--help": cmd_help, "-h": cmd_help}
 

@@ -1,0 +1,23 @@
+"""A few rounds of each fuzzer, always the same ones; `./viv fuzz` runs many."""
+from viv.testlib import test
+
+
+def fuzz_kvm(t, seed, rounds, **options):
+    result = t.exec(["/fuzz/kvm", str(seed), str(rounds)], limit=300, **options)
+    t.equal(result.status, 0, "status after:\n%s\n%s" % (result.text[-1000:], result.log[-3000:]))
+    t.matches(result.text, r"^\d+ KiB of memory less than before")
+
+
+@test()
+def random_monitors_and_guests_harm_nobody_in_counted_time(t):
+    fuzz_kvm(t, 1, 8, icount=0)
+
+
+@test()
+def random_monitors_and_guests_harm_nobody_on_parallel_cpus(t):
+    fuzz_kvm(t, 101, 8, cpus=2, parallel=True)
+
+
+@test(backends=("vmx",))
+def random_monitors_and_guests_harm_nobody_under_vt_x(t):
+    fuzz_kvm(t, 1, 2)

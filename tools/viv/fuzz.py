@@ -1,0 +1,39 @@
+"""`./viv fuzz`: the fuzzers of tests/fuzz inside a machine, from a seed that is printed and can be given again."""
+import argparse
+import sys
+import time
+
+from . import build, exec as run, say, setup
+
+NIGHTLY = ("10", "100000")  # millions of instructions in guest mode, ioctls
+
+
+def main(argv):
+    parser = argparse.ArgumentParser(prog="viv fuzz", description="Random guests, ioctls and memory on /dev/kvm, in "
+                                     "counted time: one CPU and one seed give the same run on every machine.")
+    parser.add_argument("--seed", type=int, help="of the first round; later rounds count on from it")
+    parser.add_argument("--rounds", type=int, metavar="M",
+                        help="default: until %s million guest instructions and %s ioctls are done" % NIGHTLY)
+    parser.add_argument("--backend", choices=["svm", "vmx"], default="svm", help="svm: QEMU; vmx: Bochs")
+    parser.add_argument("--cpus", type=int, default=1, metavar="N")
+    parser.add_argument("--parallel", action="store_true", help="a host thread for each CPU, time not counted (svm)")
+    parser.add_argument("--limit", type=int, default=3600, metavar="GUEST_SECONDS")
+    options = parser.parse_args(argv)
+    seed = int(time.time()) if options.seed is None else options.seed
+    setup.ensure(bochs=options.backend == "vmx")
+    build.make("kernel", "root", quiet=True)
+    replay = argv if options.seed is not None else ["--seed", str(seed)] + argv
+    say.step("./viv fuzz " + " ".join(replay))
+    words = ["/fuzz/kvm", str(seed)] + ([str(options.rounds)] if options.rounds else ["5", *NIGHTLY])
+    target = run.prepare(words, backend=options.backend, cpus=options.cpus, limit=options.limit,
+                         parallel=options.parallel,
+                         icount=0 if options.backend == "svm" and not options.parallel else None)
+    target.options.wall = 24 * 3600
+    target.console.on_data = run.write_through(sys.stdout.buffer)
+    target.log.on_data = run.write_through(sys.stderr.buffer)
+    with target:
+        target.wait()
+    result = run.result(target)
+    if result.status != 0:
+        say.step("failed (%s); again with ./viv fuzz %s" % (result.reason, " ".join(replay)))
+    return 0 if result.status == 0 else 1
