@@ -36,6 +36,9 @@ head -c 1048576 /dev/zero >$work/disk
 guest "disk=1 write=7" --disk $work/disk </dev/null
 check writes_and_reads_a_disk "disk of 2048 sectors, " "/disk" "disk done" "virtio: 0 wrong"
 
+guest "disk=1 write=7 msi=1" --disk $work/disk </dev/null
+check interrupts_by_messages "messages done" "virtio: 0 wrong"
+
 guest "disk=1 write=7" --disk $work/disk,ro </dev/null
 check reads_a_read_only_disk "disk done" "virtio: 0 wrong"
 

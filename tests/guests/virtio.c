@@ -1,6 +1,7 @@
 /* Drives each virtio device that the machine has, as a driver that keeps the rules: what the
  * command line names of disk=, console=, rng= and balloon=. write= is what the disk is filled with;
- * cut=1 waits until its end is gone, cut=2 until all of it is; spin=1 never ends. */
+ * cut=1 waits until its end is gone, cut=2 until all of it is; msi=1 wants messages; spin=1 never
+ * ends. */
 #include "tests/guests/lib/virtio.h"
 
 enum { SECTOR = 512, CHUNK = 64 * 1024, PAGE = 4096 };
@@ -21,8 +22,14 @@ static void expect(const char *what, uint64_t got, uint64_t expected)
 
 static void on_irq(unsigned irq)
 {
-    if (irq == on_irq_device.irq && *on_irq_device.isr & 1)
+    if (irq != on_irq_device.irq)
+        return;
+    if (!on_irq_device.isr) {
         interrupts++;
+        *(volatile uint32_t *)0xfee000b0 = 0;
+    } else if (*on_irq_device.isr & 1) {
+        interrupts++;
+    }
 }
 
 static uint8_t disk_request(struct device *d, uint32_t type, uint64_t sector, void *data,
@@ -61,6 +68,52 @@ static uint8_t disk_read_in_pieces(struct device *d, uint64_t sector, uint8_t *d
     queue_offer(d, 0, 3);
     expect("bytes written to the chain", queue_wait(d, 0), SECTOR + 1);
     return status;
+}
+
+/* MSI-X: a message for each request, and one that waits while it is masked. */
+static void disk_messages(struct device *d)
+{
+    enum { MSIX = 0x11, IRQ = 8, VECTOR = 32 + IRQ };
+    unsigned at = pci_read(d->slot, 0x34) & 0xff;
+    volatile uint32_t *apic = (volatile uint32_t *)0xfee00000;
+
+    while (at && (pci_read(d->slot, at) & 0xff) != MSIX)
+        at = pci_read(d->slot, at) >> 8 & 0xff;
+    if (!at) {
+        expect("MSI-X capabilities", 0, 1);
+        return;
+    }
+    volatile uint8_t *bar = (volatile uint8_t *)(uint64_t)pci_read(d->slot, 0x10);
+    volatile uint32_t *entry = (volatile uint32_t *)(bar + pci_read(d->slot, at + 4)) + 4;
+    volatile uint32_t *pending = (volatile uint32_t *)(bar + pci_read(d->slot, at + 8));
+    apic[0xf0 / 4] = 0x1ff;
+    entry[0] = 0xfee00000;
+    entry[1] = 0;
+    entry[2] = VECTOR;
+    expect("a vector is masked at first", entry[3], 1);
+    pci_write(d->slot, at, pci_read(d->slot, at) | 1u << 31);
+    d->common->queue_select = 0;
+    d->common->queue_msix_vector = 99;
+    expect("a vector that is not there", d->common->queue_msix_vector, VIRTIO_MSI_NO_VECTOR);
+    d->common->queue_msix_vector = 1;
+    expect("the queue's vector", d->common->queue_msix_vector, 1);
+    d->queue[0].avail.flags = 0;
+    interrupts = 0;
+    on_irq_device = (struct device){.irq = IRQ};
+    __asm__ volatile("sti");
+    disk_request(d, VIRTIO_BLK_T_IN, 0, again, SECTOR);
+    expect("interrupts while masked", interrupts, 0);
+    expect("pending bits while masked", *pending, 2);
+    entry[3] = 0;
+    while (!interrupts)
+        __asm__ volatile("pause");
+    expect("pending bits afterwards", *pending, 0);
+    disk_request(d, VIRTIO_BLK_T_IN, 0, again, SECTOR);
+    while (interrupts < 2)
+        __asm__ volatile("pause");
+    __asm__ volatile("cli");
+    pci_write(d->slot, at, pci_read(d->slot, at) & ~(1u << 31));
+    print("messages done\n");
 }
 
 /* What the test expects in the disk: each 32-bit word is its number, times a factor. */
@@ -129,6 +182,8 @@ static void test_disk(const char *words)
     disk_request(&d, VIRTIO_BLK_T_GET_ID, 0, id, VIRTIO_BLK_ID_BYTES);
     print("disk of %llu sectors, %s\n", (unsigned long long)sectors, id);
     disk_interrupts(&d);
+    if (option_number(words, "msi", 0))
+        disk_messages(&d);
     if (d.features & 1ull << VIRTIO_BLK_F_RO)
         expect("write to read-only", disk_request(&d, VIRTIO_BLK_T_OUT, 0, buffer, SECTOR), 1);
     else

@@ -35,6 +35,7 @@ echo 3 >/proc/sys/vm/drop_caches
 echo got $(md5sum </dev/vda)
 echo random $(head -c 1000 /dev/hwrng | wc -c)
 echo memory $(free | grep Mem)
+echo by $(grep virtio0-req /proc/interrupts)
 echo flushed
 sleep 1000
 """ % DISK
@@ -74,6 +75,7 @@ def linux_loses_no_byte_of_a_disk_when_killed_after_a_flush(t):
     t.contains(result.text, "got " + wanted)
     t.contains(result.text, "has " + wanted)
     t.contains(result.text, "random 1000")
+    t.matches(result.text, r"^by \d+: +\d+ +PCI-MSI")
     t.between(int(t.matches(result.text, r"^memory Mem: (\d+)").group(1)), 70000, 130000,
               "KiB of memory in Linux after giving up 64 of 192 MiB")
 
@@ -92,3 +94,22 @@ def linux_has_no_exit_for_each_letter_of_its_virtio_console(t):
     m.send("exit\n")
     exits = int(m.expect(r"(\d+) exits: mmio").group(1))
     t.between(exits, 100, 2000, "MMIO exits in all, with 100,000 letters among them")
+
+
+@test()
+def pages_in_the_balloon_go_back_to_the_host(t):
+    result = t.sh("""
+        mount -t cgroup2 c /sys/fs/cgroup 2>/dev/null
+        cd /sys/fs/cgroup && echo +memory >cgroup.subtree_control
+        mkdir vm
+        mkfifo /said
+        (echo 0 >vm/cgroup.procs; exec vmm --mem 64 --balloon 32 --append 'balloon=32 spin=1' /lib/guests/virtio \\
+            >/said 2>&1 </dev/null) &
+        while read -r line; do
+            echo "$line"
+            case $line in *" wrong"*) echo peak $(cat vm/memory.peak) now $(cat vm/memory.current); kill -9 $! ;; esac
+        done </said""")
+    t.contains(result.text, "virtio: 0 wrong")
+    peak, now = t.matches(result.text, r"^peak (\d+) now (\d+)$").groups()
+    t.between(int(peak) >> 20, 32, 48, "MiB of the monitor at most, when its guest has used 32")
+    t.between(int(now) >> 20, 0, 8, "MiB of the monitor after the guest has given up 32")

@@ -26,7 +26,8 @@ struct virtio *bus_add(struct bus *bus, const struct virtio_type *type, struct g
         pci_init(&bus->bridge,
                  (struct pci_identity){BRIDGE_VENDOR, BRIDGE_DEVICE, 0, BRIDGE_CLASS});
     struct virtio *d = &bus->device[bus->count];
-    virtio_init(d, type, guest, BUS_MEMORY + bus->count * VIRTIO_BAR_SIZE, irqs[bus->count]);
+    virtio_init(d, type, guest, BUS_MEMORY + bus->count * VIRTIO_BAR_SIZE, irqs[bus->count],
+                bus->vm_fd);
     bus->count++;
     return d;
 }

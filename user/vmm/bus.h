@@ -14,6 +14,7 @@ enum { BUS_DEVICES = 6 };
 #define BUS_MEMORY_END 0xe0100000u
 
 struct bus {
+    int vm_fd;        /* takes MSIs; -1: there are none */
     uint32_t address; /* the configuration address register */
     struct pci_function bridge;
     struct virtio device[BUS_DEVICES];

@@ -101,6 +101,8 @@ void machine_create(struct machine *m, uint64_t ram_size, unsigned cpus)
         make_vcpu(m, &m->vcpu[i]);
     int khz = ioctl(m->vcpu[0].fd, KVM_GET_TSC_KHZ, 0);
     m->tsc_khz = khz > 0 ? (uint32_t)khz : 0;
+    bool has_msi = ioctl(m->vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SIGNAL_MSI) > 0;
+    m->bus.vm_fd = has_msi ? m->vm_fd : -1;
     cmos_init(&m->cmos, ram_size);
     uart_init(&m->com[0], STDOUT_FILENO);
     uart_init(&m->com[1], STDERR_FILENO);

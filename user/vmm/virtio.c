@@ -1,16 +1,19 @@
 /* The transport over PCI: virtio 1.2, 4.1, and the initialisation of 3.1. */
 #include "user/vmm/virtio.h"
 
+#include <linux/kvm.h>
 #include <linux/pci_regs.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "user/vmm/say.h"
 
 enum { VENDOR = 0x1af4, FIRST_DEVICE = 0x1040, SUBSYSTEM = 0x1100 };
 enum { PAGE = 0x1000, COMMON = 0, ISR = 0x1000, DEVICE = 0x2000, NOTIFY = 0x3000 };
+enum { VECTORS = 0x4000, PENDING = 0x5000 };
 enum { NOTIFY_STEP = 4, ISR_QUEUE = 1 };
 
 #define FEATURES (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC)
@@ -44,12 +47,28 @@ static unsigned add_structure(struct virtio *d, uint8_t kind, uint32_t offset, u
     return pci_add_capability(&d->state.pci, &cap, cap.cap.cap_len);
 }
 
+/* The last of the capabilities, for its length is not in it. */
+static void add_msix(struct virtio *d)
+{
+    struct {
+        uint8_t id, next;
+        uint16_t control;
+        uint32_t table, pending;
+    } cap = {PCI_CAP_ID_MSIX, 0, VIRTIO_VECTORS - 1, VECTORS, PENDING};
+
+    d->msix = pci_add_capability(&d->state.pci, &cap, sizeof(cap));
+    pci_set(&d->state.pci, d->msix + PCI_MSIX_FLAGS, 2, cap.control,
+            PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+    for (unsigned i = 0; i < VIRTIO_VECTORS; i++)
+        d->state.vector[i].control = PCI_MSIX_ENTRY_CTRL_MASKBIT;
+}
+
 void virtio_init(struct virtio *d, const struct virtio_type *type, struct guest_memory guest,
-                 uint32_t bar, uint8_t irq)
+                 uint32_t bar, uint8_t irq, int vm_fd)
 {
     struct pci_function *pci = &d->state.pci;
 
-    *d = (struct virtio){.type = type, .guest = guest, .fd = -1, .irq = irq};
+    *d = (struct virtio){.type = type, .guest = guest, .fd = -1, .irq = irq, .vm_fd = vm_fd};
     d->features = FEATURES | type->features;
     pci_init(pci, (struct pci_identity){VENDOR, FIRST_DEVICE + type->id, SUBSYSTEM, type->class});
     pci_set(pci, PCI_BASE_ADDRESS_0, 4, bar, ~(VIRTIO_BAR_SIZE - 1u));
@@ -64,12 +83,20 @@ void virtio_init(struct virtio *d, const struct virtio_type *type, struct guest_
     pci_set(pci, d->window + VIRTIO_PCI_CAP_BAR, 1, 0, 0xff);
     pci_set(pci, d->window + VIRTIO_PCI_CAP_OFFSET, 4, 0, UINT32_MAX);
     pci_set(pci, d->window + VIRTIO_PCI_CAP_LENGTH, 4, 0, UINT32_MAX);
+    if (vm_fd >= 0)
+        add_msix(d);
     reset(d);
+}
+
+static unsigned msix_control(const struct virtio *d)
+{
+    return d->msix ? pci_get(&d->state.pci, d->msix + PCI_MSIX_FLAGS, 2) : 0;
 }
 
 bool virtio_line(const struct virtio *d)
 {
-    return d->state.isr && !(pci_get(&d->state.pci, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE);
+    return d->state.isr && !(msix_control(d) & PCI_MSIX_FLAGS_ENABLE) &&
+           !(pci_get(&d->state.pci, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE);
 }
 
 /* The driver is up, and no rule was broken. */
@@ -80,13 +107,42 @@ static bool alive(const struct virtio *d)
            pci_get(&d->state.pci, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
 }
 
+/* Sends the messages that wait and are not masked. */
+static void send_pending(struct virtio *d)
+{
+    struct virtio_state *s = &d->state;
+    unsigned control = msix_control(d);
+
+    if (!(control & PCI_MSIX_FLAGS_ENABLE) || control & PCI_MSIX_FLAGS_MASKALL)
+        return;
+    for (unsigned i = 0; i < VIRTIO_VECTORS; i++) {
+        const struct msix_vector *v = &s->vector[i];
+        if (!(s->pending & 1u << i) || v->control & PCI_MSIX_ENTRY_CTRL_MASKBIT)
+            continue;
+        struct kvm_msi msi = {
+            .address_lo = v->address, .address_hi = v->address_high, .data = v->data};
+        s->pending &= ~(1ull << i);
+        ioctl(d->vm_fd, KVM_SIGNAL_MSI, &msi);
+    }
+}
+
+/* Tells the driver: by a message, or by the interrupt line and a bit of the ISR. */
+static void interrupt(struct virtio *d, uint16_t vector, uint8_t isr)
+{
+    if (!(msix_control(d) & PCI_MSIX_FLAGS_ENABLE))
+        d->state.isr |= isr;
+    else if (vector < VIRTIO_VECTORS)
+        d->state.pending |= 1u << vector;
+    send_pending(d);
+}
+
 static void give_up(struct virtio *d, unsigned q, const char *wrong)
 {
     if (!d->complained)
         say("virtio %s: queue %u: %s", d->type->name, q, wrong);
     d->complained = true;
     d->state.status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-    d->state.isr |= VIRTIO_PCI_ISR_CONFIG;
+    interrupt(d, d->state.config_vector, VIRTIO_PCI_ISR_CONFIG);
 }
 
 bool virtio_take(struct virtio *d, unsigned q, struct chain *c)
@@ -104,7 +160,7 @@ bool virtio_take(struct virtio *d, unsigned q, struct chain *c)
 void virtio_give(struct virtio *d, unsigned q, const struct chain *c, uint32_t written)
 {
     if (queue_give(&d->state.queue[q], d->guest, c->head, written))
-        d->state.isr |= ISR_QUEUE;
+        interrupt(d, d->state.queue[q].vector, ISR_QUEUE);
 }
 
 /* Serves what is there, but no more than a queue full at a time: the guest may add without end. */
@@ -141,11 +197,7 @@ bool virtio_go_on(struct virtio *d)
 
 static void notify(struct virtio *d, unsigned q)
 {
-    if (q >= d->type->queues)
-        return;
-    if (d->type->waiting & 1u << q)
-        d->fed = true;
-    else
+    if (q < d->type->queues && !(d->type->waiting & 1u << q))
         serve(d, q);
 }
 
@@ -200,12 +252,21 @@ static void set_half(uint64_t *address, bool high, uint32_t value)
     memcpy((uint8_t *)address + (high ? 4 : 0), &value, sizeof(value));
 }
 
-/* The fields of the selected queue, which stay once it is enabled. */
+static uint16_t checked_vector(const struct virtio *d, uint32_t value)
+{
+    return d->msix && value < VIRTIO_VECTORS ? (uint16_t)value : VIRTIO_MSI_NO_VECTOR;
+}
+
+/* The fields of the selected queue, which, but for the vector, stay once it is enabled. */
 static void set_queue_field(struct virtio *d, unsigned at, uint32_t value)
 {
     struct virtqueue *q = &d->state.queue[d->state.queue_select];
 
-    if (d->state.queue_select >= d->type->queues || q->enabled)
+    if (d->state.queue_select >= d->type->queues)
+        return;
+    if (at == VIRTIO_PCI_COMMON_Q_MSIX)
+        q->vector = checked_vector(d, value);
+    if (q->enabled)
         return;
     if (at == VIRTIO_PCI_COMMON_Q_SIZE && value && value <= QUEUE_SIZE && !(value & (value - 1)))
         q->size = (uint16_t)value;
@@ -230,6 +291,8 @@ static void set_common(struct virtio *d, unsigned at, uint32_t value)
     else if (at == VIRTIO_PCI_COMMON_GF && s->driver_feature_select < 2 &&
              !(s->status & VIRTIO_CONFIG_S_FEATURES_OK))
         set_half(&s->driver_features, s->driver_feature_select, value);
+    else if (at == VIRTIO_PCI_COMMON_MSIX)
+        s->config_vector = checked_vector(d, value);
     else if (at == VIRTIO_PCI_COMMON_STATUS)
         set_status(d, (uint8_t)value);
     else if (at == VIRTIO_PCI_COMMON_Q_SELECT)
@@ -256,6 +319,10 @@ static void bar_read(struct virtio *d, unsigned at, uint8_t *data, unsigned size
         read_part(&c, sizeof(c), at, data, size);
     else if (page == DEVICE)
         read_part(d->state.config, d->type->config_size, at - DEVICE, data, size);
+    else if (page == VECTORS)
+        read_part(d->state.vector, sizeof(d->state.vector), at - VECTORS, data, size);
+    else if (page == PENDING)
+        read_part(&d->state.pending, sizeof(d->state.pending), at - PENDING, data, size);
     if (at == ISR) {
         *data = d->state.isr;
         d->state.isr = 0;
@@ -274,6 +341,10 @@ static void bar_write(struct virtio *d, unsigned at, const uint8_t *data, unsign
             bar_write(d, at + 4, data + 4, 4);
     } else if (page == NOTIFY) {
         notify(d, (at - NOTIFY) / NOTIFY_STEP);
+    } else if (page == VECTORS) {
+        if (at - VECTORS + size <= sizeof(d->state.vector))
+            memcpy((uint8_t *)d->state.vector + (at - VECTORS), data, size);
+        send_pending(d);
     } else if (page == DEVICE) {
         unsigned first = d->type->config_write, end = d->type->config_size;
         for (unsigned i = at - DEVICE, n = 0; first && n < size; i++, n++)
@@ -307,6 +378,7 @@ void virtio_config_access(struct virtio *d, unsigned at, bool out, uint8_t *data
     struct pci_function *pci = &d->state.pci;
 
     pci_access(pci, at, out, data, size);
+    send_pending(d);
     if (at != d->window + sizeof(struct virtio_pci_cap))
         return;
     uint32_t bar = pci_get(pci, d->window + VIRTIO_PCI_CAP_BAR, 1);
@@ -340,6 +412,5 @@ const char *virtio_load(struct virtio *d, const struct virtio_state *from)
     if (!d->type->config_write && memcmp(s.config, d->state.config, sizeof(s.config)))
         return "config";
     d->state = s;
-    d->fed = true;
     return NULL;
 }

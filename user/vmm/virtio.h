@@ -15,6 +15,12 @@
 
 enum { VIRTIO_QUEUES = 3, VIRTIO_CONFIG = 64, VIRTIO_BAR_SIZE = 0x8000 };
 
+/* MSI-X vectors: one for the configuration and one for each queue. PCI Local Bus 3.0, 6.8.2. */
+enum { VIRTIO_VECTORS = 1 + VIRTIO_QUEUES };
+struct msix_vector {
+    uint32_t address, address_high, data, control;
+};
+
 /* Plain data: all that a saved machine must keep of a device. */
 struct virtio_state {
     struct pci_function pci;
@@ -24,6 +30,8 @@ struct virtio_state {
     uint8_t status, isr, generation;
     uint8_t config[VIRTIO_CONFIG]; /* the device's own structure */
     struct virtqueue queue[VIRTIO_QUEUES];
+    struct msix_vector vector[VIRTIO_VECTORS];
+    uint64_t pending; /* a bit for each vector that was masked when its time came */
 };
 
 struct virtio;
@@ -53,14 +61,15 @@ struct virtio {
     uint64_t features; /* what a driver may choose from */
     bool complained;
     unsigned window; /* where the capability is through which configuration space reaches BAR 0 */
+    unsigned msix;   /* where the MSI-X capability is; 0: there is none */
+    int vm_fd;       /* takes MSIs; -1: nobody does */
     uint8_t irq;
-    bool fed; /* the driver has given new buffers to a waiting queue; the caller clears it */
     struct virtio_state state;
 };
 
 /* A device after power on. Its own members, fd and config, are the caller's to set. */
 void virtio_init(struct virtio *d, const struct virtio_type *type, struct guest_memory guest,
-                 uint32_t bar, uint8_t irq);
+                 uint32_t bar, uint8_t irq, int vm_fd);
 /* The guest's access to the configuration space. */
 void virtio_config_access(struct virtio *d, unsigned at, bool out, uint8_t *data, unsigned size);
 /* An access to guest-physical memory: false when it is not this device's. */

@@ -19,7 +19,6 @@ void virtio_console_feed(struct virtio *d)
         size_t n = console_take(typed, room);
         virtio_give(d, QUEUE_INPUT, &c, chain_write(&c, 0, typed, (uint32_t)n));
     }
-    d->fed = false;
 }
 
 static const char *serve(struct virtio *d, unsigned q, const struct chain *c, uint32_t *written)
