@@ -110,6 +110,7 @@ user_place = $(if $(filter init,$(1)),sbin,bin)/$(1)
 
 # Directories of user/lib whose sources a program shares.
 SHARED_ctr := user/lib/oci
+LIBS_vmm := $(HOSTLIB)/libz.a
 LIBS_ctr := $(HOSTLIB)/libz.a $(HOSTLIB)/libmd.a
 
 USER_PROGRAMS := $(USER_NAMES:%=$(BUILD)/bin/%)

@@ -2,6 +2,7 @@
 #include "user/vmm/machine.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -9,6 +10,12 @@
 #include <unistd.h>
 
 #include "user/vmm/say.h"
+
+void machine_wrote(struct machine *m, uint64_t gpa, uint64_t size)
+{
+    for (uint64_t page = gpa / PAGE_SIZE; page <= (gpa + size - 1) / PAGE_SIZE; page++)
+        m->written[page] = 1;
+}
 
 uint64_t clock_ns(void)
 {
@@ -34,16 +41,25 @@ static void open_kvm(struct machine *m)
         die_errno("KVM_CREATE_VM");
 }
 
-static void add_slot(struct machine *m, uint32_t slot, uint64_t start, uint64_t end)
+static bool set_slot(struct machine *m, uint32_t slot, uint32_t flags)
 {
     struct kvm_userspace_memory_region region = {
         .slot = slot,
-        .guest_phys_addr = start,
-        .memory_size = end - start,
-        .userspace_addr = (uintptr_t)m->ram + start,
+        .flags = flags,
+        .guest_phys_addr = m->slot[slot].start,
+        .memory_size = m->slot[slot].end - m->slot[slot].start,
+        .userspace_addr = (uintptr_t)m->ram + m->slot[slot].start,
     };
-    if (ioctl(m->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
-        die_errno("KVM_SET_USER_MEMORY_REGION: slot %u", slot);
+    return ioctl(m->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) == 0;
+}
+
+bool machine_log(struct machine *m, bool on)
+{
+    bool done = true;
+
+    for (uint32_t i = 0; i < SLOTS; i++)
+        done &= set_slot(m, i, on ? KVM_MEM_LOG_DIRTY_PAGES : 0);
+    return done;
 }
 
 static void make_memory(struct machine *m, uint64_t size)
@@ -52,8 +68,15 @@ static void make_memory(struct machine *m, uint64_t size)
     m->ram = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (m->ram == MAP_FAILED)
         die_errno("%llu MiB of guest memory", (unsigned long long)(size / MIB));
-    add_slot(m, 0, 0, HOLE_START);
-    add_slot(m, 1, HOLE_END, size);
+    m->slot[0] = (struct machine_slot){0, HOLE_START};
+    m->slot[1] = (struct machine_slot){HOLE_END, size};
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        if (!set_slot(m, i, 0))
+            die_errno("KVM_SET_USER_MEMORY_REGION: slot %u", i);
+    }
+    m->written = calloc(size / PAGE_SIZE, 1);
+    if (!m->written)
+        die(STATUS_USAGE, "no memory");
 }
 
 static void make_chips(struct machine *m)
@@ -93,6 +116,7 @@ void machine_create(struct machine *m, uint64_t ram_size, unsigned cpus)
     ioctl(m->vm_fd, KVM_SET_TSS_ADDR, 0xfffbd000ul);
     make_chips(m);
     pthread_mutex_init(&m->lock, NULL);
+    pthread_cond_init(&m->pause_changed, NULL);
     m->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (m->wake_fd < 0)
         die_errno("eventfd");

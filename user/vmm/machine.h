@@ -24,7 +24,7 @@
 #define HOLE_START 0xa0000ull
 #define HOLE_END 0xc0000ull
 
-enum { MAX_VCPUS = 16 };
+enum { MAX_VCPUS = 16, MIN_MIB = 2, MAX_MIB = 3072 };
 
 /* Lines of the interrupt chips (GSIs). */
 enum { GSI_COM2 = 3, GSI_COM1 = 4, GSI_COUNT = 24 };
@@ -46,6 +46,12 @@ struct vcpu {
     uint64_t reason[64];
 };
 
+/* A slot of KVM's: guest-physical addresses. */
+struct machine_slot {
+    uint64_t start, end;
+};
+enum { SLOTS = 2, PAGE_SIZE = 4096 };
+
 struct machine {
     const char *name;
     int kvm_fd, vm_fd;
@@ -53,10 +59,17 @@ struct machine {
     unsigned vcpu_count;
     uint8_t *ram; /* guest-physical address 0 */
     uint64_t ram_size;
+    struct machine_slot slot[SLOTS];
+    uint8_t *written; /* 1 for each page that the monitor itself wrote to, until migration asks */
     uint32_t tsc_khz; /* of the guest's TSC; 0: KVM does not say */
     pthread_mutex_t lock;
-    int wake_fd;           /* an eventfd that ends the main thread's sleep */
-    bool lines[GSI_COUNT]; /* as KVM was told last */
+    pthread_cond_t pause_changed;
+    bool pausing;                    /* vCPUs are to leave the guest and wait */
+    unsigned paused;                 /* those that do */
+    void *(*control)(void *machine); /* the thread that takes orders; NULL: none */
+    uint64_t loaded;                 /* the last section of a saved state that was taken */
+    int wake_fd;                     /* an eventfd that ends the main thread's sleep */
+    bool lines[GSI_COUNT];           /* as KVM was told last */
     struct cmos cmos;
     struct bus bus;
     struct uart com[2];    /* COM1 is the console; what is sent to COM2 goes to standard error */
@@ -83,6 +96,14 @@ int machine_run(struct machine *m);
 /* The port devices. data holds one item of size bytes, little endian; unclaimed ports read as ones.
  */
 void ports_access(struct vcpu *v, uint16_t port, bool out, uint8_t *data, unsigned size);
+/* Takes the lock and brings all vCPUs to a stand between two instructions, with nothing under way,
+ * and what the guest has sent written out / lets them go on and drops the lock. */
+void machine_pause(struct machine *m);
+void machine_resume(struct machine *m);
+/* Begins or ends KVM's log of the pages that the guest writes to. False: errno says why. */
+bool machine_log(struct machine *m, bool on);
+/* Whoever writes to the guest's memory says so: KVM's log does not see it. */
+void machine_wrote(struct machine *m, uint64_t gpa, uint64_t size);
 /* Drives an interrupt line. */
 void machine_line(struct machine *m, unsigned gsi, bool level);
 /* Makes every thread leave what it does. The first call decides about the status. */

@@ -6,10 +6,13 @@
 #include <string.h>
 
 #include "user/vmm/boot.h"
+#include "user/vmm/control.h"
 #include "user/vmm/machine.h"
+#include "user/vmm/migrate.h"
+#include "user/vmm/snapshot.h"
 #include "user/vmm/say.h"
 
-enum { DEFAULT_MIB = 64, MIN_MIB = 2, MAX_MIB = 3072 };
+enum { DEFAULT_MIB = 64 };
 
 struct options {
     struct boot_request boot;
@@ -19,13 +22,16 @@ struct options {
     char *disks[BUS_DEVICES];
     unsigned disk_count;
     uint32_t balloon_mib;
+    const char *control;
     bool stats, console, rng, balloon;
 };
 
 static const char usage[] =
     "usage: vmm [--mem MB] [--cpus N] [--initrd FILE] [--module FILE[=ARGS]]... "
     "[--append \"CMDLINE\"] [--start 16|32|64] [--disk FILE[,ro]]... [--console serial|virtio] "
-    "[--rng] [--balloon MB] [--stats] [--name NAME] [--kernel] KERNEL";
+    "[--rng] [--balloon MB] [--stats] [--name NAME] [--control PATH] [--kernel] KERNEL\n"
+    "       vmm save [--stop] PATH DIR | restore [--control PATH] DIR\n"
+    "       vmm migrate PATH LINK | receive [--control PATH] LINK";
 
 static uint64_t parse_memory(const char *text)
 {
@@ -112,6 +118,8 @@ static void parse_value(struct options *o, const char *option, char *value)
         o->balloon = true;
     } else if (!strcmp(option, "--name"))
         o->name = value;
+    else if (!strcmp(option, "--control"))
+        o->control = value;
     else if (!strcmp(option, "--kernel"))
         o->boot.kernel = value;
     else
@@ -162,9 +170,51 @@ static void add_devices(struct machine *m, struct options *o)
         virtio_balloon_target(bus_add(&m->bus, &virtio_balloon, guest), o->balloon_mib);
 }
 
+/* Runs a machine that is there, with its control FIFO. */
+static int run(struct machine *m, const char *control)
+{
+    if (control)
+        control_create(m, control);
+    int status = machine_run(m);
+    control_remove();
+    return status;
+}
+
+/* `vmm VERB ...`: the status, or -1 where the first word is no verb. */
+static int run_verb(struct machine *m, int argc, char **argv)
+{
+    const char *verb = argc > 1 ? argv[1] : "", *control = NULL;
+    bool save = !strcmp(verb, "save"), restore = !strcmp(verb, "restore"), stop = false;
+    int at = 2;
+
+    if (!save && !restore && strcmp(verb, "migrate") && strcmp(verb, "receive"))
+        return -1;
+    if (save && at < argc && !strcmp(argv[at], "--stop")) {
+        stop = true;
+        at++;
+    }
+    bool new = restore || !strcmp(verb, "receive");
+    if (new &&at + 1 < argc && !strcmp(argv[at], "--control")) {
+        control = argv[at + 1];
+        at += 2;
+    }
+    if (argc - at != (new ? 1 : 2))
+        die(STATUS_USAGE, "%s", usage);
+    if (!new)
+        return control_order(stop ? "save-stop" : verb, argv[at], argv[at + 1]);
+    if (restore)
+        snapshot_restore(m, argv[at]);
+    else
+        migrate_receive(m, argv[at]);
+    return run(m, control);
+}
+
 int main(int argc, char **argv)
 {
     static struct machine m;
+    int verb_status = run_verb(&m, argc, argv);
+    if (verb_status >= 0)
+        return verb_status;
     struct options o = parse(argc, argv);
 
     m.name = o.name;
@@ -175,7 +225,7 @@ int main(int argc, char **argv)
     o.boot.pci = m.bus.count;
     struct boot_entry entry = boot_load(&o.boot, (struct guest_memory){m.ram, m.ram_size});
     machine_start_at(&m, &entry);
-    int status = machine_run(&m);
+    int status = run(&m, o.control);
     if (o.stats)
         machine_print_stats(&m);
     return status;

@@ -72,6 +72,7 @@ void machine_stop(struct machine *m, int status)
         return;
     m->status = status;
     __atomic_store_n(&m->stopped, true, __ATOMIC_SEQ_CST);
+    pthread_cond_broadcast(&m->pause_changed);
     for (unsigned i = 0; i < m->vcpu_count; i++)
         kick(&m->vcpu[i]);
     wake(m->wake_fd);
@@ -204,20 +205,57 @@ static void handle_kick(struct vcpu *v)
                  state.mp_state == KVM_MP_STATE_UNINITIALIZED);
 }
 
+static void flush(struct machine *m)
+{
+    uart_flush(&m->com[0]);
+    uart_flush(&m->com[1]);
+    m->flush_at = 0;
+}
+
+/* KVM_RUN has been ended by immediate_exit, which finishes the last exit: nothing is under way. */
+static void wait_while_paused(struct machine *m)
+{
+    m->paused++;
+    while (m->pausing && !m->stopped) {
+        pthread_cond_broadcast(&m->pause_changed);
+        pthread_cond_wait(&m->pause_changed, &m->lock);
+    }
+    m->paused--;
+}
+
+void machine_pause(struct machine *m)
+{
+    pthread_mutex_lock(&m->lock);
+    m->pausing = true;
+    for (unsigned i = 0; i < m->vcpu_count && !m->stopped; i++)
+        kick(&m->vcpu[i]); /* a stopped machine's threads may be gone */
+    while (m->paused < m->vcpu_count && !m->stopped)
+        pthread_cond_wait(&m->pause_changed, &m->lock);
+    flush(m);
+}
+
+void machine_resume(struct machine *m)
+{
+    m->pausing = false;
+    pthread_cond_broadcast(&m->pause_changed);
+    pthread_mutex_unlock(&m->lock);
+}
+
 /* One stay in the guest. */
 static void enter(struct vcpu *v)
 {
     int result = ioctl(v->fd, KVM_RUN, 0), reason = errno;
 
-    if (result < 0 && reason == EAGAIN)
+    if (result < 0 && reason == EAGAIN && !v->m->pausing)
         return;
-    if (result < 0 && reason == EINTR)
+    if (result < 0)
         v->run->immediate_exit = 0;
     pthread_mutex_lock(&v->m->lock);
     if (result == 0) {
         handle_exit(v);
-    } else if (reason == EINTR) {
+    } else if (reason == EINTR || reason == EAGAIN) {
         handle_kick(v);
+        wait_while_paused(v->m);
     } else if (!v->m->stopped) {
         say("%s: KVM_RUN: %s", v->m->name, strerror(reason));
         machine_dump(v);
@@ -233,13 +271,6 @@ static void *vcpu_main(void *arg)
     while (!__atomic_load_n(&v->m->stopped, __ATOMIC_SEQ_CST))
         enter(v);
     return NULL;
-}
-
-static void flush(struct machine *m)
-{
-    uart_flush(&m->com[0]);
-    uart_flush(&m->com[1]);
-    m->flush_at = 0;
 }
 
 /* Ends the machine when no vCPU can ever go on; else asks them anew. */
@@ -294,6 +325,9 @@ static void start_threads(struct machine *m)
         if ((errno = pthread_create(&m->vcpu[i].thread, NULL, vcpu_main, &m->vcpu[i])))
             die_errno("a thread for vCPU %u", i);
     }
+    pthread_t control;
+    if (m->control && (errno = pthread_create(&control, NULL, m->control, m)))
+        die_errno("a thread for orders");
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 

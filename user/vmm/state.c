@@ -1,0 +1,323 @@
+/*
+ * The sections of a machine's state. Each is one structure of KVM's, read and written by a pair of
+ * ioctls, or one device's; the tables below are in the order in which a new machine takes them.
+ *
+ * A device is saved as its structure. Its check must refuse what its code could not have come to:
+ * a file may hold anything.
+ */
+#include "user/vmm/state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <x86intrin.h>
+
+#include "user/vmm/say.h"
+
+enum { MAX_MSRS = 128, MAX_CPUID = 128, MSR_TSC = 0x10 };
+
+struct cpuid_table {
+    struct kvm_cpuid2 head;
+    struct kvm_cpuid_entry2 entry[MAX_CPUID];
+};
+
+struct msr_table {
+    uint64_t tsc; /* the host's, when they were read */
+    struct kvm_msrs head;
+    struct kvm_msr_entry entry[MAX_MSRS];
+};
+
+union kvm_structure {
+    struct kvm_irqchip chip;
+    struct kvm_xsave xsave;
+    struct cpuid_table cpuid;
+    uint8_t bytes[8192];
+};
+
+/* One structure for one pair of ioctls; chip: what struct kvm_irqchip must name. */
+struct kvm_section {
+    const char *name;
+    unsigned long get, set;
+    uint32_t size, chip;
+};
+
+static const struct kvm_section vm_sections[] = {
+    {"pic-master", KVM_GET_IRQCHIP, KVM_SET_IRQCHIP, sizeof(struct kvm_irqchip), 0},
+    {"pic-slave", KVM_GET_IRQCHIP, KVM_SET_IRQCHIP, sizeof(struct kvm_irqchip), 1},
+    {"ioapic", KVM_GET_IRQCHIP, KVM_SET_IRQCHIP, sizeof(struct kvm_irqchip), 2},
+    {"pit", KVM_GET_PIT2, KVM_SET_PIT2, sizeof(struct kvm_pit_state2), 0},
+    {"clock", KVM_GET_CLOCK, KVM_SET_CLOCK, sizeof(struct kvm_clock_data), 0},
+};
+
+static const struct kvm_section vcpu_sections[] = {
+    {"cpuid", KVM_GET_CPUID2, KVM_SET_CPUID2, sizeof(struct cpuid_table), 0},
+    {"sregs", KVM_GET_SREGS, KVM_SET_SREGS, sizeof(struct kvm_sregs), 0},
+    {"regs", KVM_GET_REGS, KVM_SET_REGS, sizeof(struct kvm_regs), 0},
+    {"fpu", KVM_GET_FPU, KVM_SET_FPU, sizeof(struct kvm_fpu), 0},
+    {"xsave", KVM_GET_XSAVE, KVM_SET_XSAVE, sizeof(struct kvm_xsave), 0},
+    {"xcrs", KVM_GET_XCRS, KVM_SET_XCRS, sizeof(struct kvm_xcrs), 0},
+    {"debugregs", KVM_GET_DEBUGREGS, KVM_SET_DEBUGREGS, sizeof(struct kvm_debugregs), 0},
+    {"msrs", 0, 0, sizeof(struct msr_table), 0},
+    {"lapic", KVM_GET_LAPIC, KVM_SET_LAPIC, sizeof(struct kvm_lapic_state), 0},
+    {"mp-state", KVM_GET_MP_STATE, KVM_SET_MP_STATE, sizeof(struct kvm_mp_state), 0},
+    {"events", KVM_GET_VCPU_EVENTS, KVM_SET_VCPU_EVENTS, sizeof(struct kvm_vcpu_events), 0},
+};
+
+static bool uart_fits(const void *data)
+{
+    const struct uart *u = data;
+
+    return u->fifo_count <= UART_FIFO && u->out_count <= UART_OUT;
+}
+
+static bool cmos_fits(const void *data)
+{
+    return ((const struct cmos *)data)->index < sizeof(((struct cmos *)0)->memory);
+}
+
+static bool shutdown_fits(const void *data)
+{
+    return *(const unsigned *)data < sizeof("Shutdown") - 1;
+}
+
+static bool always_fits(const void *data)
+{
+    (void)data;
+    return true;
+}
+
+struct device_section {
+    const char *name;
+    size_t offset, size;
+    bool (*fits)(const void *data);
+};
+
+#define DEVICE(name, field, fits)                                                                  \
+    {                                                                                              \
+        name, offsetof(struct machine, field), sizeof(((struct machine *)0)->field), fits          \
+    }
+static const struct device_section device_sections[] = {
+    DEVICE("com1", com[0], uart_fits),   DEVICE("com2", com[1], uart_fits),
+    DEVICE("cmos", cmos, cmos_fits),     DEVICE("pm1", pm1_enable, always_fits),
+    DEVICE("lines", lines, always_fits), DEVICE("shutdown-port", shutdown_matched, shutdown_fits),
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* A section's `where`: whose it is, and its place in that table. */
+enum owner { OF_VM, OF_DEVICES, OF_VCPU };
+#define STATE_NONE UINT64_MAX
+#define STATE_ALL (UINT64_MAX - 1)
+
+static uint64_t place(enum owner owner, unsigned vcpu, unsigned section)
+{
+    return (uint64_t)vcpu << 32 | (uint64_t)owner << 16 | section;
+}
+
+static bool failed(struct stream *s, const char *section, unsigned vcpu)
+{
+    snprintf(s->error, sizeof(s->error), "%s: vCPU %u: %s: %s", s->name, vcpu, section,
+             strerror(errno));
+    return false;
+}
+
+/* All that KVM names and has. The TSC of all vCPUs is brought to one moment: first. */
+static bool read_msrs(const struct machine *m, const struct vcpu *v, uint64_t first,
+                      struct msr_table *t)
+{
+    struct {
+        struct kvm_msr_list head;
+        uint32_t index[MAX_MSRS];
+    } list = {.head.nmsrs = MAX_MSRS};
+
+    if (ioctl(m->kvm_fd, KVM_GET_MSR_INDEX_LIST, &list) < 0)
+        return false;
+    memset(t, 0, sizeof(*t));
+    for (uint32_t i = 0; i < list.head.nmsrs; i++) {
+        struct kvm_msr_entry *e = &t->entry[t->head.nmsrs];
+        struct {
+            struct kvm_msrs head;
+            struct kvm_msr_entry entry;
+        } one = {.head.nmsrs = 1, .entry.index = list.index[i]};
+        int n = ioctl(v->fd, KVM_GET_MSRS, &one);
+        if (n < 0)
+            return false;
+        if (n == 1) {
+            *e = one.entry;
+            t->head.nmsrs++;
+            e->data -= e->index == MSR_TSC ? __rdtsc() - first : 0;
+        }
+    }
+    return true;
+}
+
+static void write_msrs(struct vcpu *v, const struct stream *s, uint64_t first, struct msr_table *t)
+{
+    if (t->head.nmsrs > MAX_MSRS)
+        stream_bad(s, "vCPU %u: msrs: nmsrs %u is above %u", v->id, t->head.nmsrs, MAX_MSRS);
+    for (uint32_t i = 0; i < t->head.nmsrs; i++)
+        t->entry[i].data += t->entry[i].index == MSR_TSC ? __rdtsc() - first : 0;
+    int n = ioctl(v->fd, KVM_SET_MSRS, &t->head);
+    if (n < 0)
+        die_errno("%s: vCPU %u: msrs", s->name, v->id);
+    if ((uint32_t)n < t->head.nmsrs)
+        stream_bad(s, "vCPU %u: msrs: MSR 0x%x: 0x%llx is refused", v->id, t->entry[n].index,
+                   (unsigned long long)t->entry[n].data);
+}
+
+static bool save_kvm(struct stream *s, int fd, const struct kvm_section *k, uint64_t where)
+{
+    union kvm_structure u;
+
+    memset(&u, 0, sizeof(u));
+    if (k->get == KVM_GET_IRQCHIP)
+        u.chip.chip_id = k->chip;
+    if (k->get == KVM_GET_CPUID2)
+        u.cpuid.head.nent = MAX_CPUID;
+    if (ioctl(fd, k->get, &u) < 0)
+        return failed(s, k->name, (unsigned)(where >> 32));
+    return stream_put(s, RECORD_SECTION, where, &u, k->size);
+}
+
+static bool save_vcpu(struct machine *m, struct stream *s, const struct vcpu *v, uint64_t first)
+{
+    struct msr_table msrs;
+
+    for (unsigned i = 0; i < COUNT(vcpu_sections); i++) {
+        const struct kvm_section *k = &vcpu_sections[i];
+        uint64_t where = place(OF_VCPU, v->id, i);
+        if (k->get) {
+            if (!save_kvm(s, v->fd, k, where))
+                return false;
+            continue;
+        }
+        if (!read_msrs(m, v, first, &msrs))
+            return failed(s, k->name, v->id);
+        if (!stream_put(s, RECORD_SECTION, where, &msrs, sizeof(msrs)))
+            return false;
+    }
+    return true;
+}
+
+void state_expect(struct machine *m)
+{
+    m->loaded = STATE_NONE;
+}
+
+bool state_save(struct machine *m, struct stream *s)
+{
+    uint64_t first = __rdtsc();
+
+    if (m->bus.count) {
+        snprintf(s->error, sizeof(s->error), "%s: a machine with %s cannot be saved", m->name,
+                 m->bus.device[0].type->name);
+        return false;
+    }
+    for (unsigned i = 0; i < COUNT(vm_sections); i++) {
+        if (!save_kvm(s, m->vm_fd, &vm_sections[i], place(OF_VM, 0, i)))
+            return false;
+    }
+    for (unsigned i = 0; i < COUNT(device_sections); i++) {
+        const struct device_section *d = &device_sections[i];
+        if (!stream_put(s, RECORD_SECTION, place(OF_DEVICES, 0, i), (char *)m + d->offset, d->size))
+            return false;
+    }
+    for (unsigned i = 0; i < m->vcpu_count; i++) {
+        if (!save_vcpu(m, s, &m->vcpu[i], first))
+            return false;
+    }
+    return true;
+}
+
+/* Sections come in the tables' order: the one that must come after the last. */
+static uint64_t next_place(const struct machine *m, uint64_t last)
+{
+    unsigned vcpu = (unsigned)(last >> 32), owner = last >> 16 & 0xffff, section = last & 0xffff;
+
+    if (last == STATE_NONE)
+        return place(OF_VM, 0, 0);
+    section++;
+    if (owner == OF_VM && section == COUNT(vm_sections))
+        return place(OF_DEVICES, 0, 0);
+    if (owner == OF_DEVICES && section == COUNT(device_sections))
+        return place(OF_VCPU, 0, 0);
+    if (owner == OF_VCPU && section == COUNT(vcpu_sections))
+        return vcpu + 1 < m->vcpu_count ? place(OF_VCPU, vcpu + 1, 0) : STATE_ALL;
+    return place((enum owner)owner, vcpu, section);
+}
+
+static void check_size(const struct stream *s, const char *name, size_t size)
+{
+    if (s->record.size != size)
+        stream_bad(s, "%s: size %u, not %zu", name, s->record.size, size);
+}
+
+static void load_kvm(const struct stream *s, int fd, const struct kvm_section *k)
+{
+    union kvm_structure u;
+
+    check_size(s, k->name, k->size);
+    memcpy(&u, s->data, k->size);
+    if (k->set == KVM_SET_IRQCHIP && u.chip.chip_id != k->chip)
+        stream_bad(s, "%s: chip_id %u, not %u", k->name, u.chip.chip_id, k->chip);
+    if (k->set == KVM_SET_CPUID2 && u.cpuid.head.nent > MAX_CPUID)
+        stream_bad(s, "%s: nent %u is above %u", k->name, u.cpuid.head.nent, MAX_CPUID);
+    if (k->set == KVM_SET_CLOCK)
+        u.bytes[offsetof(struct kvm_clock_data, flags)] = 0; /* time stood still meanwhile */
+    if (ioctl(fd, k->set, &u) < 0)
+        stream_bad(s, "%s: refused: %s", k->name, strerror(errno));
+}
+
+static void load_vcpu(struct vcpu *v, const struct stream *s, unsigned section)
+{
+    static uint64_t first;
+    struct msr_table msrs;
+
+    if (!first)
+        first = __rdtsc();
+    if (vcpu_sections[section].set) {
+        load_kvm(s, v->fd, &vcpu_sections[section]);
+        if (vcpu_sections[section].set == KVM_SET_SREGS)
+            v->run->cr8 = ((const struct kvm_sregs *)(const void *)s->data)->cr8;
+        return;
+    }
+    check_size(s, "msrs", sizeof(msrs));
+    memcpy(&msrs, s->data, sizeof(msrs));
+    write_msrs(v, s, first, &msrs);
+}
+
+static void load_device(struct machine *m, const struct stream *s, const struct device_section *d)
+{
+    int out = m->com[0].fd, err = m->com[1].fd;
+
+    check_size(s, d->name, d->size);
+    if (!d->fits(s->data))
+        stream_bad(s, "%s: holds what the device cannot", d->name);
+    memcpy((char *)m + d->offset, s->data, d->size);
+    m->com[0].fd = out;
+    m->com[1].fd = err;
+}
+
+void state_load_section(struct machine *m, struct stream *s)
+{
+    uint64_t where = s->record.where, expected = next_place(m, m->loaded);
+
+    if (expected == STATE_ALL || where != expected)
+        stream_bad(s, "section 0x%llx, not 0x%llx", (unsigned long long)where,
+                   (unsigned long long)expected);
+    m->loaded = where;
+    unsigned section = where & 0xffff;
+    if ((where >> 16 & 0xffff) == OF_VM)
+        load_kvm(s, m->vm_fd, &vm_sections[section]);
+    else if ((where >> 16 & 0xffff) == OF_DEVICES)
+        load_device(m, s, &device_sections[section]);
+    else
+        load_vcpu(&m->vcpu[where >> 32], s, section);
+}
+
+void state_loaded(struct machine *m, const struct stream *s)
+{
+    if (next_place(m, m->loaded) != STATE_ALL)
+        stream_bad(s, "end: sections after 0x%llx are missing", (unsigned long long)m->loaded);
+}
