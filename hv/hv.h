@@ -120,6 +120,7 @@ struct vm {
     struct aspace_watcher watcher;
     struct memslot slot[HV_MAX_SLOTS];
     u32 last_slot;         // where slot_find found something last
+    u32 slot_end;          // no slot from here on was ever used
     paddr_t nested_root;   // nested page table / EPT
     struct cgroup *cgroup; // pays for the nested tables
     struct vcpu *vcpu[HV_MAX_VCPUS];

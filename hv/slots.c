@@ -14,7 +14,7 @@ struct memslot *slot_find(struct vm *vm, u64 gpa)
 
     if (gpa - s->gpa < s->size) // an unused slot has size 0
         return s;
-    for (u32 i = 0; i < HV_MAX_SLOTS; i++) {
+    for (u32 i = 0; i < vm->slot_end; i++) {
         s = &vm->slot[i];
         if (gpa - s->gpa < s->size) {
             vm->last_slot = i;
@@ -86,6 +86,7 @@ int slot_set(struct vm *vm, const struct kvm_userspace_memory_region *r)
     if (!logs)
         dirty_stop(s);
     *s = new;
+    vm->slot_end = max(vm->slot_end, r->slot + 1);
     return 0;
 }
 

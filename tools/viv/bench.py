@@ -22,6 +22,8 @@ LINUX = {
     "read 4 KiB": (2240, None),
     "create, unlink": (16200, None),
     "port I/O exit to user space and back": (2822, 3203),
+    "MMIO exit to user space and back": (4986, None),
+    "nested page fault, first touch": (3244, None),
     "create a VM and a vCPU": (7670000, None),
     "container, start to end": (18000000, None), # crun run
 }
