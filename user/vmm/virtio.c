@@ -260,10 +260,9 @@ static uint16_t checked_vector(const struct virtio *d, uint32_t value)
 /* The fields of the selected queue, which, but for the vector, stay once it is enabled. */
 static void set_queue_field(struct virtio *d, unsigned at, uint32_t value)
 {
-    struct virtqueue *q = &d->state.queue[d->state.queue_select];
-
     if (d->state.queue_select >= d->type->queues)
         return;
+    struct virtqueue *q = &d->state.queue[d->state.queue_select];
     if (at == VIRTIO_PCI_COMMON_Q_MSIX)
         q->vector = checked_vector(d, value);
     if (q->enabled)

@@ -64,11 +64,13 @@ static const char *add_span(struct chain *c, struct guest_memory guest, const st
     return NULL;
 }
 
+/* An indirect table may be anywhere. */
+typedef struct vring_desc loose_desc __attribute__((aligned(1)));
+
 /* Follows the descriptors from first on in a table of size descriptors. A descriptor that refers to
  * a table of its own ends the walk, and is handed back in *indirect. */
-static const char *follow(struct chain *c, struct guest_memory guest,
-                          const struct vring_desc *table, uint32_t size, uint32_t first,
-                          struct vring_desc *indirect)
+static const char *follow(struct chain *c, struct guest_memory guest, const void *table,
+                          uint32_t size, uint32_t first, struct vring_desc *indirect)
 {
     uint32_t i = first, steps = 0;
     const char *wrong;
@@ -78,7 +80,7 @@ static const char *follow(struct chain *c, struct guest_memory guest,
             return "a descriptor outside the table";
         if (steps++ == size)
             return "a loop of descriptors";
-        struct vring_desc d = *(const volatile struct vring_desc *)&table[i];
+        struct vring_desc d = ((const volatile loose_desc *)table)[i];
         if (d.flags & VRING_DESC_F_INDIRECT) {
             if (!indirect || d.flags & VRING_DESC_F_NEXT)
                 return "an indirect descriptor where none may be";
@@ -95,7 +97,7 @@ static const char *follow(struct chain *c, struct guest_memory guest,
 const char *queue_take(struct virtqueue *q, struct guest_memory guest, struct chain *c)
 {
     const struct vring_avail *avail = available_ring(q, guest);
-    const struct vring_desc *table = guest_at(guest, q->descriptors, 16ull * q->size);
+    const void *table = guest_at(guest, q->descriptors, 16ull * q->size);
     struct vring_desc indirect = {.flags = 0};
     const char *wrong;
 
