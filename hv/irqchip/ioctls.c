@@ -180,15 +180,18 @@ static long ioctl_get_lapic(struct vcpu *v, u64 arg)
     return copy_to_user((void __user *)arg, l->reg, sizeof(l->reg));
 }
 
-// The timer goes on from the count that was saved.
+// The timer goes on from the count that was saved. What cannot be read changes nothing.
 static long ioctl_set_lapic(struct vcpu *v, u64 arg)
 {
     struct lapic *l = v->lapic;
     u32 id = *lapic_reg(l, LAPIC_ID), version = *lapic_reg(l, LAPIC_VERSION);
+    struct kvm_lapic_state new;
 
-    lapic_timer_stop(l);
-    if (copy_from_user(l->reg, (void __user *)arg, sizeof(l->reg)))
+    static_assert(sizeof(new) == sizeof(l->reg), "KVM_SET_LAPIC sets all registers");
+    if (copy_from_user(&new, (void __user *)arg, sizeof(new)))
         return -EFAULT;
+    lapic_timer_stop(l);
+    memcpy(l->reg, &new, sizeof(new));
     if (lapic_x2(l))
         *lapic_reg(l, LAPIC_ID) = id;
     *lapic_reg(l, LAPIC_VERSION) = version;

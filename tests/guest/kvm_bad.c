@@ -239,3 +239,18 @@ TEST(a_task_register_of_any_type_harms_nobody)
         vm_close(&v);
     }
 }
+
+TEST(registers_of_an_apic_that_cannot_be_read_change_nothing)
+{
+    struct vm v = vm_open_with(RAM, CHIPS);
+    struct kvm_lapic_state before, after;
+    uint8_t *pages = anonymous(2 * 4096);
+
+    CHECK_OK(ioctl(v.vcpu, KVM_GET_LAPIC, &before));
+    memset(pages, 0x55, 4096);
+    CHECK_OK(munmap(pages + 4096, 4096));
+    CHECK_ERR(ioctl(v.vcpu, KVM_SET_LAPIC, pages + 4096 - sizeof(before) / 2), EFAULT);
+    CHECK_OK(ioctl(v.vcpu, KVM_GET_LAPIC, &after));
+    CHECK(memcmp(&before, &after, sizeof(before)) == 0);
+    vm_close(&v);
+}
