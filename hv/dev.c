@@ -35,6 +35,11 @@ long vm_check_extension(u64 cap)
     case KVM_CAP_HLT:
     case KVM_CAP_PIT2:
     case KVM_CAP_IRQ_INJECT_STATUS:
+    case KVM_CAP_IRQFD:
+    case KVM_CAP_IRQFD_RESAMPLE:
+    case KVM_CAP_IOEVENTFD:
+    case KVM_CAP_IOEVENTFD_ANY_LENGTH:
+    case KVM_CAP_COALESCED_PIO:
     case KVM_CAP_PIT_STATE2:
     case KVM_CAP_REINJECT_CONTROL:
     case KVM_CAP_SIGNAL_MSI:
@@ -45,6 +50,8 @@ long vm_check_extension(u64 cap)
     case KVM_CAP_MAX_VCPUS:
     case KVM_CAP_MAX_VCPU_ID:
         return HV_MAX_VCPUS;
+    case KVM_CAP_COALESCED_MMIO:
+        return HV_RUN_PAGES - 1; // where the ring lies in the mapping
     case KVM_CAP_IRQ_ROUTING:
         return HV_MAX_ROUTES;
     case KVM_CAP_NR_MEMSLOTS:

@@ -29,7 +29,8 @@ struct vmobject;
 #define HV_MAX_VCPUS 16
 #define HV_MAX_CPUID 100
 #define HV_MAX_ROUTES 256 // entries of the GSI routing table, and GSIs
-#define HV_RUN_PAGES 2    // kvm_run, then the data of port I/O
+#define HV_MAX_ZONES 16
+#define HV_RUN_PAGES 3 // kvm_run, then the data of port I/O, then the ring of coalesced writes
 
 // What a guest may set in CR4; all else is the host's, VMXE above all.
 #define CR4_GUEST                                                                                  \
@@ -130,6 +131,10 @@ struct vm {
     u64 nested_pages;        // leaf entries made
     struct irqchip *irqchip; // irqchip/: NULL, user space has the chips
     struct pit *pit;
+    struct list irqfds, ioeventfds;                    // KVM_IRQFD, KVM_IOEVENTFD
+    struct page *coalesced_page;                       // coalesced.c
+    struct kvm_coalesced_mmio_zone zone[HV_MAX_ZONES]; // size 0: not used
+    u32 zones_used;
     void *vendor;
 };
 
@@ -279,6 +284,17 @@ int lapic_set_msr(struct vcpu *v, u32 msr, u64 value);
 // IA32_APIC_BASE. 0, or 1: not allowed. A guest may change modes only step by step.
 int vcpu_set_apic_base(struct vcpu *v, u64 value, bool by_guest);
 void vcpu_set_cr8(struct vcpu *v, u8 cr8); // which is the local APIC's task priority
+
+// irqchip/eventfd.c
+long eventfd_vm_ioctl(struct vm *vm, u32 cmd, u64 arg); // -ENOTTY: not of eventfds
+// A write that an eventfd waits for: true, and nothing else is to be done.
+bool ioeventfd_write(struct vm *vm, bool pio, u64 addr, u8 size, u64 value);
+void eventfds_destroy(struct vm *vm);
+
+// coalesced.c
+long coalesced_ioctl(struct vm *vm, u64 arg, bool add);
+// A write that goes into the ring: true. False: no zone has it, or the ring is full.
+bool coalesced_write(struct vm *vm, bool pio, u64 addr, u8 size, u64 value);
 
 // slots.c
 int slot_set(struct vm *vm, const struct kvm_userspace_memory_region *region);

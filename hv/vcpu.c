@@ -376,7 +376,8 @@ static const struct file_ops vcpu_fops = {
 
 static int vcpu_alloc_run(struct vcpu *v)
 {
-    for (int i = 0; i < HV_RUN_PAGES; i++) {
+    v->run_page[HV_RUN_PAGES - 1] = page_get(v->vm->coalesced_page);
+    for (int i = 0; i < HV_RUN_PAGES - 1; i++) {
         v->run_page[i] = frame_alloc(0, FRAME_ZERO);
         if (!v->run_page[i])
             return -ENOMEM;

@@ -7,6 +7,7 @@
 #include "container/cgroup/cgroup.h"
 #include "kernel/fs/vfs.h"
 #include "kernel/lib/err.h"
+#include "kernel/mm/frame.h"
 #include "kernel/mm/slab.h"
 #include "kernel/mm/usercopy.h"
 #include "kernel/task/task.h"
@@ -28,8 +29,11 @@ void vm_put(struct vm *vm)
     if (vm->aspace)
         aspace_unwatch(vm->aspace, &vm->watcher);
     list_remove(&vm->link);
+    eventfds_destroy(vm);
     irqchip_destroy(vm);
     slots_destroy(vm);
+    if (vm->coalesced_page)
+        page_put(vm->coalesced_page);
     nested_destroy(vm);
     cgroup_put(vm->cgroup);
     kfree(vm);
@@ -117,6 +121,12 @@ static long vm_ioctl(struct file *f, u32 cmd, u64 arg)
         return 0;
     case KVM_SET_IDENTITY_MAP_ADDR:
         return ioctl_compat_address(vm);
+    case KVM_REGISTER_COALESCED_MMIO:
+    case KVM_UNREGISTER_COALESCED_MMIO:
+        return coalesced_ioctl(vm, arg, cmd == KVM_REGISTER_COALESCED_MMIO);
+    case KVM_IRQFD:
+    case KVM_IOEVENTFD:
+        return eventfd_vm_ioctl(vm, cmd, arg);
     default:
         result = vm_state_ioctl(vm, cmd, arg);
         return result == -ENOTTY ? irqchip_vm_ioctl(vm, cmd, arg) : result;
@@ -145,7 +155,13 @@ int vm_create(void)
     vm->watcher.invalidate = watcher_invalidate;
     vm->watcher.release = watcher_release;
     aspace_watch(vm->aspace, &vm->watcher);
+    list_init(&vm->irqfds);
+    list_init(&vm->ioeventfds);
     int fd = nested_create(vm);
+    if (fd == 0) {
+        vm->coalesced_page = frame_alloc_charged(vm->cgroup, FRAME_ZERO);
+        fd = vm->coalesced_page ? 0 : -ENOMEM;
+    }
     if (fd == 0)
         fd = anon_file_install("kvm-vm", &vm_fops, vm, O_RDWR | O_CLOEXEC);
     if (fd < 0)

@@ -146,8 +146,11 @@ void irqchip_acked(struct irqchip *c, u32 chip, unsigned pin)
 {
     u32 gsi;
 
-    if (gsi_of(c, chip, pin, &gsi) && gsi == 0 && c->vm->pit)
+    if (!gsi_of(c, chip, pin, &gsi))
+        return;
+    if (gsi == 0 && c->vm->pit)
         pit_acked(c->vm->pit);
+    irqfd_acked(c->vm, gsi);
 }
 
 void irqchip_unmasked(struct irqchip *c, u32 chip, unsigned pin)
@@ -158,6 +161,12 @@ void irqchip_unmasked(struct irqchip *c, u32 chip, unsigned pin)
         pit_reset_reinject(c->vm->pit);
 }
 
+static bool write_waited_for(struct vm *vm, bool pio, u64 addr, u8 size, u64 value)
+{
+    return ioeventfd_write(vm, pio, addr, size, value) ||
+           coalesced_write(vm, pio, addr, size, value);
+}
+
 // The ports of the chips are a byte wide: a wider access reads as zeros, and writes nothing.
 bool irqchip_port(struct vm *vm, bool in, u16 port, u8 size, u32 *value)
 {
@@ -165,7 +174,7 @@ bool irqchip_port(struct vm *vm, bool in, u16 port, u8 size, u32 *value)
 
     if (!(vm->irqchip && pic_port(vm->irqchip, in, port, &byte)) &&
         !(vm->pit && pit_port(vm->pit, in, port, &byte)))
-        return false;
+        return !in && write_waited_for(vm, true, port, size, *value);
     if (in)
         *value = byte;
     return true;
@@ -174,5 +183,6 @@ bool irqchip_port(struct vm *vm, bool in, u16 port, u8 size, u32 *value)
 bool irqchip_mmio(struct vcpu *v, bool write, u64 gpa, u8 size, u64 *value)
 {
     return (v->lapic && lapic_mmio(v->lapic, write, gpa, size, value)) ||
-           (v->vm->irqchip && ioapic_mmio(v->vm->irqchip, write, gpa, value));
+           (v->vm->irqchip && ioapic_mmio(v->vm->irqchip, write, gpa, value)) ||
+           (write && write_waited_for(v->vm, false, gpa, size, *value));
 }

@@ -53,6 +53,9 @@ bool irqchip_accepts_pic(const struct vcpu *v); // the 8259 pair's INT reaches t
 bool route_valid(const struct kvm_irq_routing_entry *route, u32 index);
 int msi_send(struct vm *vm, u32 address, u32 data); // as apic_bus_send
 
+// eventfd.c
+void irqfd_acked(struct vm *vm, u32 gsi); // its level falls, until the next write
+
 // pic.c
 void pic_init(struct irqchip *c);
 int pic_set_pin(struct irqchip *c, unsigned pin, enum irq_source source, bool level);

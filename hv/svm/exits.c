@@ -14,7 +14,7 @@ static void save_interrupted_event(struct vcpu *v, const struct vmcb *b)
     u64 info = b->exit_int_info;
     u8 vector = info, type = info >> 8 & 7;
 
-    if (!(info & EVENT_VALID) || type == EVENT_SOFT_INT)
+    if (svm_undelivered(v) || !(info & EVENT_VALID) || type == EVENT_SOFT_INT)
         return;
     if (type == EVENT_EXCEPTION && (vector == VEC_BP || vector == VEC_OF))
         return;
@@ -113,7 +113,7 @@ static void move_to_special(struct vcpu *v, u32 code)
 static void decode_exception(struct vcpu *v, u8 vector)
 {
     v->exit.kind = HV_EXIT_HANDLED;
-    if (vector != VEC_DB || !svm_nmi_stepped(v))
+    if (vector != VEC_DB || !svm_of(v)->stepped)
         inject_exception(v, vector, vector == VEC_AC, 0);
 }
 

@@ -192,7 +192,6 @@ void svm_vcpu_reset(struct vcpu *v)
     b->interrupt_shadow = 0;
     b->intercept1 &= ~(u32)INTERCEPT_IRET;
     svm_of(v)->nmi_state = NMI_OPEN;
-    svm_of(v)->stepping = false;
     v->flush_wanted = true;
     v->rip = 0xfff0;
     v->rflags = RFLAGS_FIXED;

@@ -180,7 +180,9 @@ static void svm_enter(struct vcpu *v)
     b->g_pat = v->pat;
     b->virtual_interrupt = (b->virtual_interrupt & ~V_TPR) | v->cr8;
 
+    svm_step_begin(v);
     run_vmcb(virt_to_phys(b), virt_to_phys(&svm_cpu[v->cpu].host), v->reg);
+    svm_step_end(v);
 
     b->tlb_control = 0;
     b->event_injection = 0;
@@ -191,34 +193,6 @@ static void svm_enter(struct vcpu *v)
     v->dr6 = b->dr6;
     v->dr7 = b->dr7;
     v->cr8 = b->virtual_interrupt & 15;
-}
-
-static void svm_inject(struct vcpu *v, const struct hv_event *e)
-{
-    if (e->type == EVENT_NMI)
-        svm_nmi_injected(v);
-    svm_of(v)->vmcb->event_injection = e->vector | (u64)e->type << 8 | EVENT_VALID |
-                                       (e->has_error ? EVENT_HAS_ERROR | (u64)e->error << 32 : 0);
-}
-
-static bool svm_irq_allowed(struct vcpu *v)
-{
-    return (v->rflags & RFLAGS_IF) && !(svm_of(v)->vmcb->interrupt_shadow & SHADOW);
-}
-
-// V_IRQ with a VINTR intercept exits as soon as the guest could take an interrupt. CR8's writes are
-// intercepted always: QEMU's TCG aborts when one unmasks V_IRQ.
-static void svm_want_irq_window(struct vcpu *v, bool on)
-{
-    struct vmcb *b = svm_of(v)->vmcb;
-
-    if (on) {
-        b->virtual_interrupt |= V_IRQ | V_INTR_PRIO | V_IGN_TPR;
-        b->intercept1 |= INTERCEPT_VINTR;
-    } else {
-        b->virtual_interrupt &= ~(V_IRQ | V_INTR_PRIO | V_IGN_TPR);
-        b->intercept1 &= ~(u32)INTERCEPT_VINTR;
-    }
 }
 
 static void svm_advance(struct vcpu *v, unsigned length)

@@ -10,7 +10,9 @@ struct svm_vcpu {
     // Without virtual NMIs in the CPU: an NMI's handler runs, until an IRET has come and gone.
     enum { NMI_OPEN, NMI_MASKED, NMI_IN_IRET } nmi_state;
     u64 iret_rip;
-    bool stepping; // RFLAGS.TF is ours: an NMI waits for one instruction to end
+    bool step_wanted, stepping, stepped; // for the next stay, in this one, it ended with our #DB
+    bool delivering;                     // an interrupt, as a virtual one
+    bool shadowed;                       // this stay began under a shadow
 };
 
 static inline struct svm_vcpu *svm_of(struct vcpu *v)
@@ -29,10 +31,15 @@ void svm_get_sregs(struct vcpu *v, struct kvm_sregs *s);
 int svm_set_sregs(struct vcpu *v, const struct kvm_sregs *s);
 int svm_get_msr(struct vcpu *v, u32 msr, u64 *value);
 int svm_set_msr(struct vcpu *v, u32 msr, u64 value);
-// nmi.c
+// events.c
 void svm_nmi_injected(struct vcpu *v);
-void svm_nmi_iret(struct vcpu *v);    // an intercepted IRET is about to run
-bool svm_nmi_stepped(struct vcpu *v); // a #DB: true if it was our step
+void svm_nmi_iret(struct vcpu *v);   // an intercepted IRET is about to run
+void svm_step_begin(struct vcpu *v); // around each stay in the guest
+void svm_step_end(struct vcpu *v);
+void svm_inject(struct vcpu *v, const struct hv_event *e);
+bool svm_undelivered(struct vcpu *v);
+bool svm_irq_allowed(struct vcpu *v);
+void svm_want_irq_window(struct vcpu *v, bool on);
 bool svm_nmi_allowed(struct vcpu *v);
 void svm_want_nmi_window(struct vcpu *v, bool on);
 void svm_get_blocking(struct vcpu *v, u8 *shadow, bool *nmi);

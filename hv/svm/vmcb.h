@@ -98,6 +98,8 @@ static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM 2, table B-2");
 #define V_INTR_PRIO (15UL << 16)
 #define V_IGN_TPR BIT(20)
 #define V_INTR_MASKING BIT(24)
+#define V_VECTOR_SHIFT 32
+#define V_VECTOR (0xffUL << V_VECTOR_SHIFT)
 #define SHADOW BIT(0)
 #define NP_ENABLE BIT(0)
 

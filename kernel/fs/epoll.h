@@ -10,6 +10,3 @@ long epoll_control(struct file *ep, int op, struct file *target, int fd,
                    const struct epoll_event *event);
 // Up to max ready events; sleeps until deadline_ns for the first. Number, 0, -ERESTARTNOHAND.
 long epoll_collect(struct file *ep, struct epoll_event *events, int max, u64 deadline_ns);
-
-// eventfd(2): a descriptor, or -errno.
-int eventfd_new(u32 count, u32 flags);

@@ -1,5 +1,5 @@
-// eventfd(2): a counter that can be waited for.
-#include "kernel/fs/epoll.h"
+// eventfd(2).
+#include "kernel/fs/eventfd.h"
 #include "kernel/fs/poll.h"
 #include "kernel/fs/uio.h"
 #include "kernel/lib/err.h"
@@ -87,4 +87,35 @@ int eventfd_new(u32 count, u32 flags)
     if (fd < 0)
         kfree(e);
     return fd;
+}
+
+bool is_eventfd(const struct file *f)
+{
+    return f->ops == &eventfd_ops;
+}
+
+void eventfd_add(struct file *f, u64 n)
+{
+    struct eventfd *e = f->private;
+
+    e->count += min(n, COUNT_MAX - e->count);
+    wake_all(&e->wait);
+}
+
+u64 eventfd_take(struct file *f)
+{
+    struct eventfd *e = f->private;
+    u64 count = e->count;
+
+    e->count = 0;
+    if (count)
+        wake_all(&e->wait);
+    return count;
+}
+
+struct wait_queue *eventfd_queue(struct file *f)
+{
+    struct eventfd *e = f->private;
+
+    return &e->wait;
 }

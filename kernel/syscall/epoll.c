@@ -1,6 +1,7 @@
 // epoll(7), eventfd(2), memfd_create(2).
 #include <linux/memfd.h>
 #include "kernel/fs/epoll.h"
+#include "kernel/fs/eventfd.h"
 #include "kernel/fs/fdtable.h"
 #include "kernel/fs/memfd.h"
 #include "kernel/lib/err.h"

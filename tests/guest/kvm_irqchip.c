@@ -297,3 +297,30 @@ TEST(a_signal_ends_the_sleep_and_an_nmi_the_halt_with_interrupts_off)
     CHECK_EQ(run_to_out(&v, 0x10), 3);
     vm_close(&v);
 }
+
+/* Invariant 4: whatever host interrupts, missing pages and shadows are in the way. */
+GUEST_CODE(once, 64,
+           PIC_START "1: " SAY("1") "sti; hlt; cli; jmp 1b\n"
+                                    ".org once + 0x200 + 32 * 3\n" SAY("3") EOI "iretq\n");
+
+TEST(each_interrupt_ends_one_hlt_and_comes_once)
+{
+    enum { ROUNDS = 1500 };
+    struct vm v = OPEN(once);
+    int status;
+    pid_t busy = spawn();
+
+    while (busy == 0)
+        ;
+    for (int i = 0; i < ROUNDS; i++) {
+        CHECK_EQ(run_to_out(&v, 0x10), 1);
+        if (i % 3 == 0)
+            CHECK_OK(madvise(v.mem + STACK - 0x1000, 0x1000, MADV_DONTNEED));
+        pulse(&v, 3);
+        CHECK_EQ(run_to_out(&v, 0x10), 3);
+    }
+    CHECK_OK(kill(busy, SIGKILL));
+    status = reap();
+    CHECK(WIFSIGNALED(status));
+    vm_close(&v);
+}
