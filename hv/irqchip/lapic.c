@@ -121,7 +121,7 @@ int lapic_accept(struct lapic *l, const struct apic_message *m)
         v->sipi_pending = false;
         break;
     case APIC_MODE_STARTUP:
-        if (!v->init_pending && v->mp_state != KVM_MP_STATE_INIT_RECEIVED)
+        if (v->sipi_pending || (!v->init_pending && v->mp_state != KVM_MP_STATE_INIT_RECEIVED))
             return 1;
         v->sipi_pending = true;
         v->sipi_vector = m->vector;
