@@ -1,0 +1,4 @@
+/* The oracle's scenarios in one program: see oracle.h. tests/system/oracle.py runs it twice. */
+#include "tests/oracle/api.h"
+#include "tests/oracle/cpu.h"
+#include "tests/oracle/events.h"
