@@ -123,6 +123,9 @@ expect refuses_small_headers 2 "badphentsize: ELF header: e_phentsize 1" $work/b
 expect refuses_too_little_memory 2 "outside the guest's 2 MiB" --mem 2 $GUESTS/flat
 expect refuses_a_missing_module 2 "$work/none: No such file" --module $work/none $GUESTS/count
 expect refuses_a_bad_memory_size 2 "--mem 12x: not a number of MiB" --mem 12x $GUESTS/count
+expect refuses_a_bad_number_of_cpus 2 "--cpus 17: not a number from 1 to 16" --cpus 17 $GUESTS/count
+expect refuses_what_is_no_firmware 2 "$work/short: size 4000: no firmware" --bios $work/short
+expect refuses_firmware_and_a_kernel 2 "usage: vmm" --bios $work/zeros $GUESTS/count
 expect refuses_unknown_options 2 "--frob: unknown option" --frob 1 $GUESTS/count
 expect refuses_no_kernel 2 "usage: vmm"
 

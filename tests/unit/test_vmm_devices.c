@@ -92,7 +92,7 @@ static void cmos_answers_in_bcd(void)
 {
     struct cmos cmos;
 
-    cmos_init(&cmos, 64ull << 20);
+    cmos_init(&cmos, 64ull << 20, 1);
     cmos_write(&cmos, 0x70, 0x80 | 0x0a);
     EQUAL(cmos_read(&cmos, 0x71) & 0x80, 0);
     for (uint8_t reg = 0; reg < 10; reg += 2) {

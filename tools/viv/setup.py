@@ -9,7 +9,7 @@ from . import debs, paths, say
 
 PACKAGES = """
     gcc libc6-dev binutils make xz-utils linux-libc-dev newlib-source busybox-static zlib1g-dev libmd-dev libjsmn-dev
-    qemu-system-x86 grub-pc-bin grub-common xorriso mtools gdb clang-format umoci skopeo
+    qemu-system-x86 grub-pc-bin grub-common xorriso mtools gdb clang-format umoci skopeo seabios
 """.split()
 
 # Debian 12's own Bochs has no VT-x. Debian 13's runs on Debian 12 with the C library beside it and these libraries of 12's.

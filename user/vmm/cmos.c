@@ -14,12 +14,14 @@ static void set16(uint8_t *at, uint64_t value)
     at[1] = (uint8_t)(limited >> 8);
 }
 
-void cmos_init(struct cmos *cmos, uint64_t memory_size)
+void cmos_init(struct cmos *cmos, uint64_t memory_size, unsigned cpus)
 {
     memset(cmos, 0, sizeof(*cmos));
     cmos->memory[STATUS_A] = 0x26; /* 32 kHz crystal, 1024 Hz rate, no update in progress */
     cmos->memory[STATUS_B] = 0x02; /* 24 hours, BCD */
     cmos->memory[STATUS_D] = 0x80; /* the battery is good */
+    cmos->memory[0x3d] = 0x02;     /* a BIOS starts from the hard disk */
+    cmos->memory[0x5f] = (uint8_t)(cpus - 1);
     set16(&cmos->memory[0x15], 640);
     set16(&cmos->memory[0x17], memory_size / 1024 - 1024);
     set16(&cmos->memory[0x30], memory_size / 1024 - 1024);

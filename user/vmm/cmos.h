@@ -11,7 +11,8 @@ struct cmos {
     uint8_t memory[128];
 };
 
-/* The memory size goes to the bytes where a PC's BIOS keeps it. */
-void cmos_init(struct cmos *cmos, uint64_t memory_size);
+/* The memory size goes to the bytes where a PC's BIOS keeps it; so do what a BIOS looks for, the
+ * number of processors and the boot device. */
+void cmos_init(struct cmos *cmos, uint64_t memory_size, unsigned cpus);
 uint8_t cmos_read(struct cmos *cmos, uint16_t port);
 void cmos_write(struct cmos *cmos, uint16_t port, uint8_t value);

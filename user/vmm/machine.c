@@ -127,7 +127,7 @@ void machine_create(struct machine *m, uint64_t ram_size, unsigned cpus)
     m->tsc_khz = khz > 0 ? (uint32_t)khz : 0;
     bool has_msi = ioctl(m->vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SIGNAL_MSI) > 0;
     m->bus.vm_fd = has_msi ? m->vm_fd : -1;
-    cmos_init(&m->cmos, ram_size);
+    cmos_init(&m->cmos, ram_size, cpus);
     uart_init(&m->com[0], STDOUT_FILENO);
     uart_init(&m->com[1], STDERR_FILENO);
 }

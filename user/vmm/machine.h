@@ -88,6 +88,8 @@ void machine_create(struct machine *m, uint64_t ram_size, unsigned cpus);
 void machine_set_cpuid(struct vcpu *v);
 /* Sets the first vCPU's first state; what it needs in memory goes below 0x8000. */
 void machine_start_at(struct machine *m, const struct boot_entry *entry);
+/* Puts a BIOS below 4 GiB and 1 MiB, where the first vCPU starts after reset. */
+void machine_load_firmware(struct machine *m, const char *file);
 /* Runs the guest until it stops; returns the status for exit(). */
 int machine_run(struct machine *m);
 

@@ -18,7 +18,7 @@ struct options {
     struct boot_request boot;
     uint64_t ram_size;
     unsigned cpus;
-    const char *name;
+    const char *name, *bios;
     char *disks[BUS_DEVICES];
     unsigned disk_count;
     uint32_t balloon_mib;
@@ -29,7 +29,8 @@ struct options {
 static const char usage[] =
     "usage: vmm [--mem MB] [--cpus N] [--initrd FILE] [--module FILE[=ARGS]]... "
     "[--append \"CMDLINE\"] [--start 16|32|64] [--disk FILE[,ro]]... [--console serial|virtio] "
-    "[--rng] [--balloon MB] [--stats] [--name NAME] [--control PATH] [--kernel] KERNEL\n"
+    "[--rng] [--balloon MB] [--stats] [--name NAME] [--control PATH] { [--kernel] KERNEL | --bios "
+    "FILE }\n"
     "       vmm save [--stop] PATH DIR | restore [--control PATH] DIR\n"
     "       vmm migrate PATH LINK | receive [--control PATH] LINK";
 
@@ -107,6 +108,8 @@ static void parse_value(struct options *o, const char *option, char *value)
         o->boot.initrd = value;
     else if (!strcmp(option, "--append"))
         o->boot.append = value;
+    else if (!strcmp(option, "--bios"))
+        o->bios = value;
     else if (!strcmp(option, "--start"))
         o->boot.start = parse_start(value);
     else if (!strcmp(option, "--disk"))
@@ -148,11 +151,13 @@ static struct options parse(int argc, char **argv)
     }
     if (i < argc && !o.boot.kernel)
         o.boot.kernel = argv[i++];
-    if (i != argc || !o.boot.kernel)
+    if (i != argc || !o.boot.kernel == !o.bios)
         die(STATUS_USAGE, "%s", usage);
-    const char *slash = strrchr(o.boot.kernel, '/');
+    if (o.bios && o.control)
+        die(STATUS_USAGE, "--control %s: a machine with a BIOS cannot be saved", o.control);
+    const char *file = o.bios ? o.bios : o.boot.kernel, *slash = strrchr(file, '/');
     if (!o.name)
-        o.name = slash ? slash + 1 : o.boot.kernel;
+        o.name = slash ? slash + 1 : file;
     return o;
 }
 
@@ -223,8 +228,12 @@ int main(int argc, char **argv)
     o.boot.cpus = o.cpus;
     o.boot.tsc_khz = m.tsc_khz;
     o.boot.pci = m.bus.count;
-    struct boot_entry entry = boot_load(&o.boot, (struct guest_memory){m.ram, m.ram_size});
-    machine_start_at(&m, &entry);
+    if (o.bios) {
+        machine_load_firmware(&m, o.bios);
+    } else {
+        struct boot_entry entry = boot_load(&o.boot, (struct guest_memory){m.ram, m.ram_size});
+        machine_start_at(&m, &entry);
+    }
     int status = run(&m, o.control);
     if (o.stats)
         machine_print_stats(&m);

@@ -1,6 +1,7 @@
 /* What is printed about a guest: its registers after a crash, and its exits by reason. */
 #include "user/vmm/machine.h"
 
+#include <stdio.h>
 #include <sys/ioctl.h>
 
 #include "user/vmm/say.h"
@@ -59,6 +60,20 @@ static void print_ports(const struct exit_counts *c)
     }
 }
 
+/* What the kernel counts, which answers most exits itself. Linux does not say it. */
+static void print_total(void)
+{
+    char line[128];
+    unsigned long long n;
+    FILE *status = fopen("/proc/self/status", "r");
+
+    while (status && fgets(line, sizeof(line), status))
+        if (sscanf(line, "VivExits: %llu", &n) == 1)
+            say("%12llu exits of all vCPUs, with those that KVM answers", n);
+    if (status)
+        fclose(status);
+}
+
 void machine_print_stats(const struct machine *m)
 {
     const struct exit_counts *c = &m->counts;
@@ -73,6 +88,7 @@ void machine_print_stats(const struct machine *m)
         if (n && i == KVM_EXIT_IO)
             print_ports(c);
     }
+    print_total();
     say("%12llu changes of interrupt lines", (unsigned long long)c->lines);
     say("%12llu port bytes and %llu mmio accesses to nothing", (unsigned long long)c->ports_nowhere,
         (unsigned long long)c->mmio_nowhere);
