@@ -21,7 +21,7 @@ USER_MAY_SEE = ("user/", "libc/", "kernel/syscall/table.h")
 # signals, futexes, epoll, mount namespaces, procfs. That is 110 lines a call, not the 80 that the first budget of 14,000 assumed.
 BUDGETS = {
     "kernel/": 22500, "hv/": 7500, "hv/vmx/": 1400, "hv/svm/": 1400, "container/": 4500,
-    "user/ctr/": 2500, "user/lib/oci/": 1700, "user/vmm/": 4500, "user/bt/": 1200,
+    "user/ctr/": 2500, "user/lib/oci/": 1700, "user/vmm/": 4600, "user/bt/": 1200,
 }
 FILE_LINES = 500
 FUNCTION_LINES = 60
