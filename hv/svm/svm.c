@@ -181,7 +181,12 @@ static void svm_enter(struct vcpu *v)
     b->virtual_interrupt = (b->virtual_interrupt & ~V_TPR) | v->cr8;
 
     svm_step_begin(v);
+    // QEMU leaves the host without paging if it exits from a guest with LME and without PAE and PG.
+    // LME means nothing there, and no guest changes EFER or CR4 without an exit.
+    u64 hidden = b->cr4 & CR4_PAE ? 0 : b->efer & EFER_LME;
+    b->efer &= ~hidden;
     run_vmcb(virt_to_phys(b), virt_to_phys(&svm_cpu[v->cpu].host), v->reg);
+    b->efer |= hidden;
     svm_step_end(v);
 
     b->tlb_control = 0;

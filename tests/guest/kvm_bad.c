@@ -254,3 +254,17 @@ TEST(registers_of_an_apic_that_cannot_be_read_change_nothing)
     CHECK(memcmp(&before, &after, sizeof(before)) == 0);
     vm_close(&v);
 }
+
+/* The order of the two is the guest's affair: the host's paging is its own. */
+TEST(long_mode_enabled_before_pae_harms_nobody)
+{
+    struct vm v = vm_open(RAM);
+    LOAD(&v, stop);
+    start_32(&v);
+    struct kvm_sregs s = get_sregs(&v);
+    s.efer |= 0x100; /* LME */
+    set_sregs(&v, s);
+    run_to_halt(&v);
+    CHECK_EQ(get_sregs(&v).efer, s.efer);
+    vm_close(&v);
+}
