@@ -128,7 +128,6 @@ struct vm {
     struct list link;        // in the list of all VMs
     u64 tsc_base;            // host TSC at creation: the guest's TSC starts at 0
     u64 clock_base;          // clock_ns() when KVM_GET_CLOCK's clock was 0
-    u64 nested_pages;        // leaf entries made
     struct irqchip *irqchip; // irqchip/: NULL, user space has the chips
     struct pit *pit;
     struct list irqfds, ioeventfds;                    // KVM_IRQFD, KVM_IOEVENTFD
@@ -227,7 +226,7 @@ struct hv_ops {
     void (*set_blocking)(struct vcpu *v, u8 shadow, bool nmi);
     // Steps over an instruction: rip, and the shadow ends.
     void (*advance)(struct vcpu *v, unsigned length);
-    // An entry of the nested tables: a table (leaf false) or a page.
+    // An entry of the nested tables: a table (leaf false) or a page, of 2 MiB with PTE_PS added.
     u64 (*nested_entry)(paddr_t pa, bool leaf, bool writable);
     // The next entry sees the nested tables as they are now.
     void (*flush)(struct vcpu *v);

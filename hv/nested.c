@@ -3,7 +3,8 @@
 // bits.
 //
 // Entries hold no reference to the pages: the VMM's address space does, and its watcher zaps an
-// entry before the page changes.
+// entry before the page changes. An entry of 2 MiB stands where a slot that is not logged has one
+// block of memory (aspace_block); it goes whole when any page of the block does.
 
 #include "hv/hv.h"
 
@@ -12,6 +13,8 @@
 #include "kernel/task/task.h"
 
 #define LEVELS 4
+#define LARGE_LEVEL 2 // of the tables whose entries map 2 MiB
+#define LARGE_SIZE 0x200000UL
 
 int nested_create(struct vm *vm)
 {
@@ -28,7 +31,7 @@ static void free_table(paddr_t table, int level)
     u64 *entry = phys_to_virt(table);
 
     for (int i = 0; level > 1 && i < 512; i++) {
-        if (entry[i])
+        if (entry[i] && !(entry[i] & PTE_PS))
             free_table(entry[i] & PTE_ADDR, level - 1);
     }
     page_put(phys_to_page(table));
@@ -41,13 +44,13 @@ void nested_destroy(struct vm *vm)
     vm->nested_root = 0;
 }
 
-// The level-1 entry of gpa; NULL where a table is missing (create: where there is no memory for
-// one).
-static u64 *walk(struct vm *vm, u64 gpa, bool create)
+// The entry of gpa in a table of `to_level`; NULL where a table is missing (create: where there is
+// no memory for one).
+static u64 *walk(struct vm *vm, u64 gpa, int to_level, bool create)
 {
     u64 *entry = (u64 *)phys_to_virt(vm->nested_root) + pt_index(gpa, LEVELS);
 
-    for (int level = LEVELS - 1; level >= 1; level--) {
+    for (int level = LEVELS - 1; level >= to_level; level--) {
         if (!*entry) {
             struct page *table = create ? frame_alloc_charged(vm->cgroup, FRAME_ZERO) : NULL;
             if (!table)
@@ -67,8 +70,48 @@ const void *nested_peek(struct vm *vm, u64 gpa)
         entry = ((u64 *)phys_to_virt(entry & PTE_ADDR))[pt_index(gpa, level)];
         if (!entry)
             return NULL;
+        if (level == LARGE_LEVEL && entry & PTE_PS)
+            return phys_to_virt(entry & PTE_ADDR) + (gpa & (LARGE_SIZE - 1));
     }
     return phys_to_virt(entry & PTE_ADDR) + (gpa & ~PAGE_MASK);
+}
+
+// The block of memory that the 2 MiB around gpa are, if one entry may map them.
+static struct page *large_page(struct vm *vm, const struct memslot *s, u64 gpa)
+{
+    u64 start = ALIGN_DOWN(gpa, LARGE_SIZE), hva = s->hva + (start - s->gpa);
+
+    if (s->dirty || s->flags & KVM_MEM_READONLY || hva & (LARGE_SIZE - 1) || start < s->gpa ||
+        start + LARGE_SIZE > s->gpa + s->size)
+        return NULL;
+    return aspace_block(vm->aspace, hva);
+}
+
+static int map_large(struct vm *vm, u64 gpa, struct page *block)
+{
+    u64 *entry = walk(vm, gpa, LARGE_LEVEL, true);
+
+    if (!entry)
+        return -ENOMEM;
+    if (*entry && !(*entry & PTE_PS)) { // pages came one by one before
+        paddr_t table = *entry & PTE_ADDR;
+        *entry = 0;
+        vm_kick_all(vm);
+        free_table(table, 1);
+    }
+    *entry = hv_ops->nested_entry(page_to_phys(block), true, true) | PTE_PS;
+    return 0;
+}
+
+static int map_small(struct vcpu *v, u64 gpa, struct page *page, bool writable)
+{
+    u64 *entry = walk(v->vm, gpa, 1, true);
+
+    if (!entry)
+        return -ENOMEM;
+    v->flush_wanted |= *entry != 0;
+    *entry = hv_ops->nested_entry(page_to_phys(page), true, writable);
+    return 0;
 }
 
 int nested_fault(struct vcpu *v, u64 gpa, bool write)
@@ -84,39 +127,37 @@ int nested_fault(struct vcpu *v, u64 gpa, bool write)
     struct page *page = aspace_get_page(vm->aspace, hva, write, &writable);
     if (IS_ERR(page))
         return PTR_ERR(page);
-    u64 *entry = walk(vm, gpa, true);
     // aspace_get_page may have slept: the slot may be gone. After it nothing sleeps, so the page is
     // still mapped at hva.
+    int err = 0;
     s = slot_find(vm, gpa);
-    if (entry && s && s->hva + ((gpa & PAGE_MASK) - s->gpa) == hva) {
-        if (*entry)
-            v->flush_wanted = true;
-        else
-            vm->nested_pages++;
+    if (s && s->hva + ((gpa & PAGE_MASK) - s->gpa) == hva) {
+        struct page *block = large_page(vm, s, gpa);
         if (write)
             dirty_mark(s, gpa);
-        *entry = hv_ops->nested_entry(page_to_phys(page), true,
-                                      writable && !read_only && (write || !s->dirty));
+        err = block ? map_large(vm, gpa, block)
+                    : map_small(v, gpa, page, writable && !read_only && (write || !s->dirty));
     }
     page_put(page);
-    return entry ? 0 : -ENOMEM;
+    return err;
 }
 
-// Zaps [gpa, end) below one table that covers guest-physical addresses from `base`. Returns how
-// many pages went.
-static u64 zap_table(paddr_t table, int level, u64 base, u64 gpa, u64 end)
+// Zaps [gpa, end) below one table that covers guest-physical addresses from `base`. Returns whether
+// there was anything.
+static bool zap_table(paddr_t table, int level, u64 base, u64 gpa, u64 end)
 {
-    u64 *entry = phys_to_virt(table), span = 1UL << (12 + 9 * (level - 1)), zapped = 0;
+    u64 *entry = phys_to_virt(table), span = 1UL << (12 + 9 * (level - 1));
+    bool zapped = false;
     unsigned first = gpa > base ? (gpa - base) / span : 0;
 
     for (unsigned i = first; i < 512 && base + i * span < end; i++) {
         if (!entry[i])
             continue;
-        if (level > 1) {
-            zapped += zap_table(entry[i] & PTE_ADDR, level - 1, base + i * span, gpa, end);
+        if (level > 1 && !(entry[i] & PTE_PS)) {
+            zapped |= zap_table(entry[i] & PTE_ADDR, level - 1, base + i * span, gpa, end);
         } else {
             entry[i] = 0;
-            zapped++;
+            zapped = true;
         }
     }
     return zapped;
@@ -124,7 +165,7 @@ static u64 zap_table(paddr_t table, int level, u64 base, u64 gpa, u64 end)
 
 void nested_protect(struct vm *vm, u64 gpa)
 {
-    u64 *entry = walk(vm, gpa, false);
+    u64 *entry = walk(vm, gpa, 1, false);
 
     if (entry && *entry)
         *entry = hv_ops->nested_entry(*entry & PTE_ADDR, true, false);
@@ -132,10 +173,7 @@ void nested_protect(struct vm *vm, u64 gpa)
 
 void nested_zap(struct vm *vm, u64 gpa, u64 size)
 {
-    u64 zapped = vm->nested_root ? zap_table(vm->nested_root, LEVELS, 0, gpa, gpa + size) : 0;
-
-    vm->nested_pages -= zapped;
-    if (zapped)
+    if (vm->nested_root && zap_table(vm->nested_root, LEVELS, 0, gpa, gpa + size))
         vm_kick_all(vm);
 }
 

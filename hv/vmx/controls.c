@@ -57,6 +57,8 @@ const char *vmx_controls_probe(void)
         return "VT-x has no secondary controls or MSR bitmaps";
     if (!adjust(MSR_VMX_PROCBASED2, CPU2_WANTED, &cpu_controls2))
         return "VT-x has no EPT or no unrestricted guest";
+    if (!(rdmsr(MSR_VMX_EPT_VPID_CAP) & EPT_HAS_2M))
+        return "EPT has no 2 MiB pages";
     if (!adjust(MSR_VMX_EXIT + step, EXIT_WANTED, &exit_controls) ||
         !adjust(MSR_VMX_ENTRY + step, ENTRY_WANTED, &entry_controls))
         return "VT-x does not switch IA32_EFER and IA32_PAT";

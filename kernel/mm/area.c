@@ -7,6 +7,7 @@
 #include <linux/mman.h>
 #include "kernel/lib/err.h"
 #include "kernel/lib/string.h"
+#include "kernel/mm/pagetable.h"
 #include "kernel/mm/slab.h"
 #include "kernel/mm/vmobject.h"
 
@@ -222,7 +223,9 @@ vaddr_t area_find_gap(struct aspace *as, u64 len)
         if (bottom < MAP_LOWEST)
             bottom = MAP_LOWEST;
         if (top >= bottom && top - bottom >= len)
-            return top - len;
+            return len >= PT_SPAN && ALIGN_DOWN(top - len, PT_SPAN) >= bottom
+                       ? ALIGN_DOWN(top - len, PT_SPAN)
+                       : top - len;
         if (!a)
             break;
         top = min(top, floor_of(a));

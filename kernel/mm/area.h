@@ -27,8 +27,8 @@ struct area *area_merge_next(struct area *a);
 // Joins neighbours in and around [start, end) where they can be.
 void area_merge_range(struct aspace *as, vaddr_t start, vaddr_t end);
 
-// Finds `len` free bytes below as->mmap_base, the highest there are; above it if there are none.
-// 0 if there is no room.
+// Finds `len` free bytes below as->mmap_base, the highest there are (2 MiB and more: on a multiple
+// of 2 MiB where the gap allows it); above it if there are none. 0 if there is no room.
 vaddr_t area_find_gap(struct aspace *as, u64 len);
 // True if `more` bytes can be added under the limit of the address space's size.
 bool area_room_for(struct aspace *as, u64 more);

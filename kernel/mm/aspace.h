@@ -15,6 +15,8 @@ struct vmobject;
 #define AREA_DENY_WRITE                                                                            \
     0x80000000u // shared mapping of a file opened for reading: PROT_WRITE may not be added
 #define AREA_DONTFORK 0x40000000u // MADV_DONTFORK
+#define AREA_HUGEPAGE 0x20000000u // MADV_HUGEPAGE
+#define AREA_FLAGS (AREA_DENY_WRITE | AREA_DONTFORK | AREA_HUGEPAGE)
 
 struct area {
     struct aspace *aspace;
@@ -113,6 +115,9 @@ int aspace_fault(struct aspace *as, vaddr_t va, u32 pf_flags);
 // reference. ERR_PTR as above. May sleep. *writable says if it may be mapped for writing without a
 // further fault.
 struct page *aspace_get_page(struct aspace *as, vaddr_t va, bool write, bool *writable);
+// The first page of the block of memory that is mapped, writable, at the 2 MiB around va; NULL
+// where they are not one block. Gives no reference and makes nothing present.
+struct page *aspace_block(struct aspace *as, vaddr_t va);
 // Copies from or to another address space (procfs: cmdline, mem). Returns bytes copied, may be
 // short.
 size_t aspace_read(struct aspace *as, vaddr_t va, void *buf, size_t n);

@@ -6,7 +6,9 @@
 //   shared                  the object's               the object's (a hole gets a page)
 //
 // A write to a private page that is there but read-only copies it, unless nobody else holds it.
-// Getting an object's page may sleep; what was known about the area is looked up again then.
+// With MADV_HUGEPAGE the first write to an untouched, aligned 2 MiB brings them all, in one block:
+// the entries are of 4 KiB still, and a nested page table maps the block by one. Getting an
+// object's page may sleep; what was known about the area is looked up again then.
 #include <linux/mman.h>
 #include "container/cgroup/cgroup.h"
 #include "kernel/lib/err.h"
@@ -132,12 +134,36 @@ static void fault_around(struct fault *f)
     }
 }
 
+// Puts one block of zeros into the 2 MiB around f. False where that cannot be: single pages will
+// do.
+static bool fault_block(struct fault *f)
+{
+    struct area *a = f->area;
+    vaddr_t start = ALIGN_DOWN(f->va, PT_SPAN), end = start + PT_SPAN;
+    if (!(a->flags & AREA_HUGEPAGE) || start < a->start || end > a->end)
+        return false;
+    struct fault each = *f;
+    each.pte -= pt_index(f->va, 1);
+    for (unsigned i = 0; i < PT_SPAN / PAGE_SIZE; i++)
+        if (each.pte[i] && phys_to_page(each.pte[i] & PTE_ADDR) != zero_page())
+            return false;
+    struct page *p = frame_alloc_run(PT_SPAN_ORDER, f->as->cgroup);
+    if (!p)
+        return false;
+    zap_range(f->as, start, end);
+    for (each.va = start; each.va < end; each.va += PAGE_SIZE, each.pte++)
+        install(&each, p++, true);
+    return true;
+}
+
 static int fault_anonymous(struct fault *f)
 {
     if (!f->write) {
         install(f, page_get(zero_page()), false);
         return 0;
     }
+    if (fault_block(f))
+        return 0;
     struct page *p = frame_alloc_charged(f->as->cgroup, FRAME_ZERO);
     if (!p)
         return -ENOMEM;
@@ -185,6 +211,8 @@ static int fault_write_protected(struct fault *f)
     } else if (old->refs == 1) {
         f->area->own_pages = true;
         *f->pte = (*f->pte & ~(u64)PTE_COW) | PTE_W | PTE_D | PTE_A;
+        return 0;
+    } else if (!f->area->object && old == zero_page() && fault_block(f)) {
         return 0;
     } else {
         p = copy_page(f, old);
@@ -242,4 +270,16 @@ struct page *aspace_get_page(struct aspace *as, vaddr_t va, bool write, bool *wr
         if (err)
             return ERR_PTR(err);
     }
+}
+
+struct page *aspace_block(struct aspace *as, vaddr_t va)
+{
+    pte_t *pte = va < USER_END ? pagetable_walk(as->pml4, va & ~(PT_SPAN - 1), false, NULL) : NULL;
+    if (!pte || *pte & (PT_SPAN - 1) & PTE_ADDR)
+        return NULL;
+    paddr_t first = *pte & PTE_ADDR;
+    for (u64 at = 0; at < PT_SPAN; at += PAGE_SIZE, pte++)
+        if ((*pte & (PTE_ADDR | PTE_P | PTE_W)) != (first + at) + (PTE_P | PTE_W))
+            return NULL;
+    return phys_to_page(first);
 }

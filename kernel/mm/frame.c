@@ -15,6 +15,7 @@
 #define LOW_MEMORY_END 0x100000UL // BIOS data, AP start-up code
 #define CACHE_SIZE 128
 #define KERNEL_RESERVE 128 // frames that only the kernel's own needs may use up
+#define RUN_RESERVE 8      // the part of all frames, one in so many, that runs leave free
 
 struct page *frame_array;
 u64 frame_array_size; // entries
@@ -140,6 +141,26 @@ struct page *frame_alloc_charged(struct cgroup *cg, unsigned flags)
         cgroup_uncharge_memory(cg, PAGE_SIZE);
     out_of_memory(NULL);
     return NULL;
+}
+
+struct page *frame_alloc_run(unsigned order, struct cgroup *cg)
+{
+    u64 size = PAGE_SIZE << order;
+    if (free_frames < total_frames / RUN_RESERVE + BIT(order) ||
+        (cg && !cgroup_charge_memory(cg, size, NULL)))
+        return NULL;
+    struct page *run = frame_alloc(order, FRAME_ZERO);
+    if (!run) {
+        if (cg)
+            cgroup_uncharge_memory(cg, size);
+        return NULL;
+    }
+    for (struct page *p = run; p < run + BIT(order); p++) {
+        p->refs = 1;
+        p->order = 0;
+        p->cgroup = cg;
+    }
+    return run;
 }
 
 bool page_charge(struct page *p, struct cgroup *cg)

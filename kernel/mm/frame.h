@@ -46,6 +46,10 @@ struct page *frame_alloc(unsigned order, unsigned flags);
 // As frame_alloc(0, flags), charged to cg (and its ancestors; NULL: to nobody). Over a limit, or
 // where there is no memory at all, it runs the OOM kill (mm/oom.h) and returns NULL.
 struct page *frame_alloc_charged(struct cgroup *cg, unsigned flags);
+// A block of 2^order cleared frames charged to cg, each with a reference of its own and to be put
+// one by one. NULL where there is none, a limit forbids it, or memory is short: nobody is killed
+// for it.
+struct page *frame_alloc_run(unsigned order, struct cgroup *cg);
 // Charges a block that nobody pays for yet to cg until it is freed; false where a limit forbids it.
 bool page_charge(struct page *p, struct cgroup *cg);
 static inline struct page *page_get(struct page *p)

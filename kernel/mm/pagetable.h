@@ -11,6 +11,7 @@
 struct cgroup;
 
 #define PT_SPAN 0x200000UL // what one level-1 table maps
+#define PT_SPAN_ORDER 9    // of a block of frames of that size
 
 // A new PML4 with the kernel's upper half; 0 if there is no memory.
 paddr_t pagetable_create(struct cgroup *cg);

@@ -100,13 +100,14 @@ long aspace_remap(struct aspace *as, vaddr_t old, u64 old_len, u64 new_len, u32 
     return flags & MREMAP_MAYMOVE ? move_area(as, a, old, old_len, new_len, flags, 0) : -ENOMEM;
 }
 
-static int set_dontfork(struct aspace *as, struct area *a, vaddr_t start, vaddr_t end, bool on)
+static int set_flag(struct aspace *as, struct area *a, vaddr_t start, vaddr_t end, u32 flag,
+                    bool on)
 {
     vaddr_t from = max(start, a->start), to = min(end, a->end);
     if (area_split(as, from) != 0 || area_split(as, to) != 0)
         return -ENOMEM;
     a = aspace_find(as, from);
-    a->flags = on ? a->flags | AREA_DONTFORK : a->flags & ~AREA_DONTFORK;
+    a->flags = on ? a->flags | flag : a->flags & ~flag;
     return 0;
 }
 
@@ -118,7 +119,10 @@ static int advise_area(struct aspace *as, struct area *a, vaddr_t start, vaddr_t
         return 0;
     case MADV_DONTFORK:
     case MADV_DOFORK:
-        return set_dontfork(as, a, start, end, advice == MADV_DONTFORK);
+        return set_flag(as, a, start, end, AREA_DONTFORK, advice == MADV_DONTFORK);
+    case MADV_HUGEPAGE:
+    case MADV_NOHUGEPAGE:
+        return set_flag(as, a, start, end, AREA_HUGEPAGE, advice == MADV_HUGEPAGE);
     default:
         return 0;
     }

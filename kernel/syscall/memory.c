@@ -77,7 +77,7 @@ long sys_mmap(u64 addr, u64 length, int prot, int flags, int fd, u64 offset)
 {
     u32 type = flags & MAP_TYPE, rights = prot & PROT_RIGHTS, map_flags = flags;
 
-    map_flags &= ~(u32)(AREA_DENY_WRITE | AREA_DONTFORK);
+    map_flags &= ~(u32)AREA_FLAGS;
     if (type == MAP_SHARED_VALIDATE)
         map_flags = (map_flags & ~(u32)MAP_TYPE) | MAP_SHARED;
     else if (type != MAP_SHARED && type != MAP_PRIVATE)

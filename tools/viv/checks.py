@@ -20,8 +20,8 @@ USER_MAY_SEE = ("user/", "libc/", "kernel/syscall/table.h")
 # kernel/ holds 192 of Linux's system calls (tiers T1, T2, T2t, T2c) with what stands behind them: job control and ptys, real-time
 # signals, futexes, epoll, mount namespaces, procfs. That is 110 lines a call, not the 80 that the first budget of 14,000 assumed.
 BUDGETS = {
-    "kernel/": 22500, "hv/": 7500, "hv/vmx/": 1400, "hv/svm/": 1400, "container/": 4500,
-    "user/ctr/": 2500, "user/lib/oci/": 1700, "user/vmm/": 4600, "user/bt/": 1200,
+    "kernel/": 22500, "hv/": 8300, "hv/vmx/": 1400, "hv/svm/": 1400, "container/": 4500,
+    "user/ctr/": 2500, "user/lib/oci/": 1700, "user/vmm/": 5200, "user/bt/": 1200,
 }
 FILE_LINES = 500
 FUNCTION_LINES = 60

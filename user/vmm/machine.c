@@ -68,6 +68,7 @@ static void make_memory(struct machine *m, uint64_t size)
     m->ram = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (m->ram == MAP_FAILED)
         die_errno("%llu MiB of guest memory", (unsigned long long)(size / MIB));
+    madvise(m->ram, size, MADV_HUGEPAGE); // nested pages of 2 MiB where the kernel can
     m->slot[0] = (struct machine_slot){0, HOLE_START};
     m->slot[1] = (struct machine_slot){HOLE_END, size};
     for (uint32_t i = 0; i < SLOTS; i++) {
