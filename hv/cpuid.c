@@ -3,6 +3,8 @@
 
 #include "hv/hv.h"
 
+#include <linux/kvm_para.h>
+
 #include "kernel/lib/string.h"
 #include "kernel/x86/cpu.h"
 #include "kernel/x86/fpu.h"
@@ -117,15 +119,19 @@ static unsigned add_range(struct kvm_cpuid_entry2 *e, unsigned n, unsigned max, 
 
 unsigned cpuid_supported(struct kvm_cpuid_entry2 *e, unsigned max)
 {
-    static const char signature[12] = "VivariumHv\0\0";
     unsigned n = add_range(e, 0, max, 0);
 
-    if (n < max) {
-        e[n] = (struct kvm_cpuid_entry2){.function = 0x40000000, .eax = 0x40000000};
-        memcpy(&e[n].ebx, signature, 4);
-        memcpy(&e[n].ecx, signature + 4, 4);
-        memcpy(&e[n].edx, signature + 8, 4);
-        n++;
+    if (n + 2 <= max) {
+        e[n] =
+            (struct kvm_cpuid_entry2){.function = KVM_CPUID_SIGNATURE, .eax = KVM_CPUID_FEATURES};
+        memcpy(&e[n].ebx, KVM_SIGNATURE, 4);
+        memcpy(&e[n].ecx, KVM_SIGNATURE + 4, 4);
+        memcpy(&e[n].edx, KVM_SIGNATURE + 8, 4);
+        e[n + 1] = (struct kvm_cpuid_entry2){
+            .function = KVM_CPUID_FEATURES,
+            .eax = BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_NOP_IO_DELAY) |
+                   BIT(KVM_FEATURE_CLOCKSOURCE2) | BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT)};
+        n += 2;
     }
     return add_range(e, n, max, 0x80000000);
 }

@@ -3,6 +3,8 @@
 
 #include "hv/exits.h"
 
+#include <linux/kvm_para.h>
+
 #include "kernel/lib/err.h"
 #include "kernel/x86/cpu.h"
 #include "kernel/x86/fpu.h"
@@ -78,9 +80,10 @@ unsigned instruction_length(struct vcpu *v)
     static const struct {
         u8 length, bytes[2];
     } opcode[HV_EXIT_UNKNOWN + 1] = {
-        [HV_EXIT_CPUID] = {2, {0x0f, 0xa2}}, [HV_EXIT_RDMSR] = {2, {0x0f, 0x32}},
-        [HV_EXIT_WRMSR] = {2, {0x0f, 0x30}}, [HV_EXIT_HLT] = {1, {0xf4}},
-        [HV_EXIT_SKIP] = {2, {0x0f, 0x09}},  [HV_EXIT_XSETBV] = {3, {0x0f, 0x01}},
+        [HV_EXIT_CPUID] = {2, {0x0f, 0xa2}},     [HV_EXIT_RDMSR] = {2, {0x0f, 0x32}},
+        [HV_EXIT_WRMSR] = {2, {0x0f, 0x30}},     [HV_EXIT_HLT] = {1, {0xf4}},
+        [HV_EXIT_SKIP] = {2, {0x0f, 0x09}},      [HV_EXIT_XSETBV] = {3, {0x0f, 0x01}},
+        [HV_EXIT_HYPERCALL] = {3, {0x0f, 0x01}},
     };
     unsigned length = opcode[v->exit.kind].length;
     const u8 *wanted = opcode[v->exit.kind].bytes;
@@ -189,6 +192,18 @@ static int exit_xsetbv(struct vcpu *v)
     return advance(v);
 }
 
+// KVM's hypercalls (Documentation/virt/kvm/x86/hypercalls.rst): CPUID offers none of those that do
+// something.
+static int exit_hypercall(struct vcpu *v)
+{
+    struct hv_mode mode;
+
+    hv_ops->get_mode(v, &mode);
+    u64 result = mode.cpl ? -KVM_EPERM : v->reg[RAX] == KVM_HC_VAPIC_POLL_IRQ ? 0 : -KVM_ENOSYS;
+    v->reg[RAX] = mode.code_bits == 64 ? result : (u32)result;
+    return advance(v);
+}
+
 static int exit_shutdown(struct vcpu *v)
 {
     v->run->exit_reason = KVM_EXIT_SHUTDOWN;
@@ -256,6 +271,8 @@ int handle_exit(struct vcpu *v)
         return RESUME;
     case HV_EXIT_XSETBV:
         return exit_xsetbv(v);
+    case HV_EXIT_HYPERCALL:
+        return exit_hypercall(v);
     case HV_EXIT_SHUTDOWN:
         return exit_shutdown(v);
     case HV_EXIT_FAIL_ENTRY:

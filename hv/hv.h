@@ -54,6 +54,7 @@ enum hv_exit_kind {
     HV_EXIT_SKIP,       // an instruction that does nothing here (INVD, WBINVD, PAUSE): step over it
     HV_EXIT_UNDEFINED,  // an instruction that the guest must not have: #UD
     HV_EXIT_XSETBV,
+    HV_EXIT_HYPERCALL,
     HV_EXIT_SHUTDOWN,   // triple fault
     HV_EXIT_FAIL_ENTRY, // the CPU refused the guest's state
     HV_EXIT_HANDLED,    // the vendor's code did all there was to do
@@ -128,6 +129,7 @@ struct vm {
     struct list link;        // in the list of all VMs
     u64 tsc_base;            // host TSC at creation: the guest's TSC starts at 0
     u64 clock_base;          // clock_ns() when KVM_GET_CLOCK's clock was 0
+    u64 wall_clock_msr;      // MSR_KVM_WALL_CLOCK: where the guest wanted the real time
     struct irqchip *irqchip; // irqchip/: NULL, user space has the chips
     struct pit *pit;
     struct list irqfds, ioeventfds;                    // KVM_IRQFD, KVM_IOEVENTFD
@@ -181,6 +183,8 @@ struct vcpu {
 
     u32 cpuid_count;
     struct kvm_cpuid_entry2 cpuid[HV_MAX_CPUID];
+    u64 clock_msr;                   // MSR_KVM_SYSTEM_TIME: where the guest reads its clock
+    bool clock_stale, clock_stopped; // to be written, with the news that the guest was stopped
     u64 sigmask;
     bool has_sigmask;
 
@@ -254,7 +258,6 @@ long vcpu_run(struct vcpu *v);  // run.c
 
 // state.c: what snapshots and debuggers ask for
 long vcpu_state_ioctl(struct vcpu *v, u32 cmd, u64 arg); // -ENOTTY: not one of them
-long vm_state_ioctl(struct vm *vm, u32 cmd, u64 arg);    // -ENOTTY: not one of them
 int state_extension(u64 cap);                            // KVM_CHECK_EXTENSION's answer, 0: none
 bool xcr0_valid(u64 value);                              // what XSETBV takes (SDM 1, 13.3)
 
@@ -340,6 +343,15 @@ int handle_exit(struct vcpu *v);
 void inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error);
 int complete_userspace(struct vcpu *v); // before the next entry: what user space answered
 unsigned instruction_length(struct vcpu *v);
+
+// kvmclock.c: what is not its own gives 1 (MSRs), -ENOTTY (ioctls), 0 (extensions)
+int kvmclock_get_msr(struct vcpu *v, u32 msr, u64 *value);
+int kvmclock_set_msr(struct vcpu *v, u32 msr, u64 value);
+void kvmclock_changed(struct vcpu *v); // the guest's TSC was set
+void kvmclock_update(struct vcpu *v);  // writes the guest's page; may sleep
+int kvmclock_stopped(struct vcpu *v);  // KVM_KVMCLOCK_CTRL
+long kvmclock_vm_ioctl(struct vm *vm, u32 cmd, u64 arg);
+int kvmclock_extension(u64 cap);
 
 // cpuid.c, msr.c
 void cpuid_emulate(struct vcpu *v);

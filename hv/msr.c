@@ -2,6 +2,8 @@
 
 #include "hv/hv.h"
 
+#include <linux/kvm_para.h>
+
 #include "kernel/x86/cpu.h"
 
 #define MSR_MTRRCAP 0xfe
@@ -12,9 +14,25 @@
 #define MSR_K8_INT_PENDING 0xc0010055 // AMD's guests look for broken C1E states in it
 
 const u32 msr_list[] = {
-    MSR_TSC,     MSR_SYSENTER_CS, MSR_SYSENTER_ESP,   MSR_SYSENTER_EIP, MSR_PAT,
-    MSR_EFER,    MSR_STAR,        MSR_LSTAR,          MSR_CSTAR,        MSR_SFMASK,
-    MSR_FS_BASE, MSR_GS_BASE,     MSR_KERNEL_GS_BASE, MSR_APIC_BASE,    MSR_MISC_ENABLE,
+    MSR_TSC,
+    MSR_SYSENTER_CS,
+    MSR_SYSENTER_ESP,
+    MSR_SYSENTER_EIP,
+    MSR_PAT,
+    MSR_EFER,
+    MSR_STAR,
+    MSR_LSTAR,
+    MSR_CSTAR,
+    MSR_SFMASK,
+    MSR_FS_BASE,
+    MSR_GS_BASE,
+    MSR_KERNEL_GS_BASE,
+    MSR_APIC_BASE,
+    MSR_MISC_ENABLE,
+    MSR_KVM_WALL_CLOCK,
+    MSR_KVM_SYSTEM_TIME,
+    MSR_KVM_WALL_CLOCK_NEW,
+    MSR_KVM_SYSTEM_TIME_NEW,
 };
 const unsigned msr_list_count = ARRAY_SIZE(msr_list);
 
@@ -41,7 +59,8 @@ int msr_get(struct vcpu *v, u32 msr, u64 *value)
         *value = 0;
         return 0;
     default:
-        return hv_ops->get_msr(v, msr, value) ? lapic_get_msr(v, msr, value) : 0;
+        return hv_ops->get_msr(v, msr, value) && lapic_get_msr(v, msr, value) &&
+               kvmclock_get_msr(v, msr, value);
     }
 }
 
@@ -84,6 +103,7 @@ int msr_set(struct vcpu *v, u32 msr, u64 value)
     switch (msr) {
     case MSR_TSC:
         v->tsc_offset = value - rdtsc();
+        kvmclock_changed(v);
         return 0;
     case MSR_APIC_BASE:
         return vcpu_set_apic_base(v, value, true);
@@ -102,6 +122,7 @@ int msr_set(struct vcpu *v, u32 msr, u64 value)
             return 1;
         return hv_ops->set_msr(v, msr, value) ? 1 : 0;
     default:
-        return hv_ops->set_msr(v, msr, value) ? lapic_set_msr(v, msr, value) : 0;
+        return hv_ops->set_msr(v, msr, value) && lapic_set_msr(v, msr, value) &&
+               kvmclock_set_msr(v, msr, value);
     }
 }

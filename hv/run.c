@@ -117,6 +117,8 @@ static long run_loop(struct vcpu *v)
             run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
             return 0;
         }
+        if (v->clock_stale)
+            kvmclock_update(v);
         enter_guest(v);
         v->exits_by_kind[v->exit.kind]++;
         int result = handle_exit(v);

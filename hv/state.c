@@ -14,7 +14,6 @@
 #define EVENT_FLAGS                                                                                \
     (KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |                           \
      KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM)
-#define CLOCK_FLAGS (KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC)
 #define TSC_TOLERANCE_PPM 250 // within it a TSC counts as one of the same frequency
 
 static_assert(sizeof(struct kvm_xsave) == FPU_STATE_MAX, "KVM_GET_XSAVE gives the whole area");
@@ -229,46 +228,6 @@ long vcpu_state_ioctl(struct vcpu *v, u32 cmd, u64 arg)
     }
 }
 
-// KVM_GET_CLOCK, KVM_SET_CLOCK: nanoseconds since the VM's creation, or since what was set.
-static long get_clock(struct vm *vm, u64 arg)
-{
-    u64 now = clock_ns();
-    struct kvm_clock_data data = {.clock = now - vm->clock_base,
-                                  .flags = CLOCK_FLAGS,
-                                  .realtime = now + clock_realtime_offset(),
-                                  .host_tsc = rdtsc()};
-
-    return copy_to_user((void __user *)arg, &data, sizeof(data));
-}
-
-// With KVM_CLOCK_REALTIME the time that has passed since the get counts, too.
-static long set_clock(struct vm *vm, u64 arg)
-{
-    struct kvm_clock_data data;
-
-    if (copy_from_user(&data, (void __user *)arg, sizeof(data)))
-        return -EFAULT;
-    if (data.flags & ~CLOCK_FLAGS)
-        return -EINVAL;
-    u64 now = clock_ns(), realtime = now + clock_realtime_offset();
-    if ((data.flags & KVM_CLOCK_REALTIME) && realtime > data.realtime)
-        data.clock += realtime - data.realtime;
-    vm->clock_base = now - data.clock;
-    return 0;
-}
-
-long vm_state_ioctl(struct vm *vm, u32 cmd, u64 arg)
-{
-    switch (cmd) {
-    case KVM_GET_CLOCK:
-        return get_clock(vm, arg);
-    case KVM_SET_CLOCK:
-        return set_clock(vm, arg);
-    default:
-        return -ENOTTY;
-    }
-}
-
 int state_extension(u64 cap)
 {
     switch (cap) {
@@ -278,9 +237,7 @@ int state_extension(u64 cap)
     case KVM_CAP_XSAVE:
     case KVM_CAP_XCRS:
         return fpu_xcr0() != 0;
-    case KVM_CAP_ADJUST_CLOCK:
-        return CLOCK_FLAGS;
     default:
-        return 0;
+        return kvmclock_extension(cap);
     }
 }

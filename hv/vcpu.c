@@ -330,6 +330,8 @@ static long vcpu_ioctl_locked(struct vcpu *v, u32 cmd, u64 arg)
         return ioctl_interrupt(v, arg);
     case KVM_NMI:
         return ioctl_nmi(v);
+    case KVM_KVMCLOCK_CTRL:
+        return kvmclock_stopped(v);
     case KVM_SET_SIGNAL_MASK:
         return ioctl_set_signal_mask(v, arg);
     default:

@@ -128,7 +128,7 @@ static long vm_ioctl(struct file *f, u32 cmd, u64 arg)
     case KVM_IOEVENTFD:
         return eventfd_vm_ioctl(vm, cmd, arg);
     default:
-        result = vm_state_ioctl(vm, cmd, arg);
+        result = kvmclock_vm_ioctl(vm, cmd, arg);
         return result == -ENOTTY ? irqchip_vm_ioctl(vm, cmd, arg) : result;
     }
 }
@@ -151,7 +151,7 @@ int vm_create(void)
     vm->aspace = current()->aspace;
     vm->cgroup = cgroup_get(current()->cgroup);
     vm->tsc_base = rdtsc();
-    vm->clock_base = clock_ns();
+    vm->clock_base = clock_ns_at(vm->tsc_base);
     vm->watcher.invalidate = watcher_invalidate;
     vm->watcher.release = watcher_release;
     aspace_watch(vm->aspace, &vm->watcher);

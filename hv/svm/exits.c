@@ -136,11 +136,14 @@ static enum hv_exit_kind simple_kind(u32 code)
         return HV_EXIT_HLT;
     case VMEXIT_RDPMC:
     case VMEXIT_INVLPGA:
-    case VMEXIT_VMRUN ... VMEXIT_SKINIT:
+    case VMEXIT_VMRUN:
+    case VMEXIT_VMMCALL + 1 ... VMEXIT_SKINIT:
     case VMEXIT_MONITOR ... VMEXIT_MWAIT_ARMED:
         return HV_EXIT_UNDEFINED;
     case VMEXIT_XSETBV:
         return HV_EXIT_XSETBV;
+    case VMEXIT_VMMCALL:
+        return HV_EXIT_HYPERCALL;
     case VMEXIT_SHUTDOWN:
         return HV_EXIT_SHUTDOWN;
     case VMEXIT_INVALID:

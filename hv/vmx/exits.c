@@ -145,9 +145,11 @@ static enum hv_exit_kind simple_kind(u32 reason)
         return HV_EXIT_WRMSR;
     case REASON_XSETBV:
         return HV_EXIT_XSETBV;
+    case REASON_VMCALL:
+        return HV_EXIT_HYPERCALL;
     case REASON_GETSEC:
     case REASON_RDPMC:
-    case REASON_VMCALL ... REASON_VMXON:
+    case REASON_VMCALL + 1 ... REASON_VMXON:
     case REASON_MWAIT:
     case REASON_MONITOR:
     case REASON_INVEPT:

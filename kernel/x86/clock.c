@@ -28,9 +28,19 @@ static u64 timer_ticks_per_ns;             // times 2^32
 static u64 timer_longest;                  // ns that the timer can count
 static u64 realtime_offset, limit_ns;
 
+u64 clock_ns_at(u64 tsc)
+{
+    return (unsigned __int128)(tsc - tsc_base) * ns_per_tick >> 32;
+}
+
 u64 clock_ns(void)
 {
-    return (unsigned __int128)(rdtsc() - tsc_base) * ns_per_tick >> 32;
+    return clock_ns_at(rdtsc());
+}
+
+u64 clock_ns_per_tick(void)
+{
+    return ns_per_tick;
 }
 
 u64 clock_tsc_khz(void)

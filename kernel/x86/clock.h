@@ -13,6 +13,9 @@ void clock_init(void);
 // Nanoseconds since boot (CLOCK_MONOTONIC); 0 before clock_init(). Any context; the same on every
 // CPU.
 u64 clock_ns(void);
+// The same for another moment, given by the TSC then; and nanoseconds in a tick of it, times 2^32.
+u64 clock_ns_at(u64 tsc);
+u64 clock_ns_per_tick(void);
 // CLOCK_REALTIME minus CLOCK_MONOTONIC, in ns, read from the CMOS clock at boot; settable.
 u64 clock_realtime_offset(void);
 void clock_set_realtime_offset(u64 ns);

@@ -35,8 +35,6 @@ ALLOWED = [(re.compile(names), re.compile(theirs), re.compile(ours), reason) for
      "kvm-amd emulates MOV to CR0; the emulator's own does not fault at PG without PE"),
     ("fault_(vmxon|xsetbv_bad)", r"vector 6 stack 800\d 8 100[04][26]$", r"vector 6 stack 800\d 8 [04]?[26]$",
      "kvm-amd intercepts every #UD and injects it; the emulator's own #UD pushes flags without RF"),
-    ("fault_hypercall", r"no fault: rax fffffffffffffc18 ", r"vector 6 ",
-     "KVM's own hypercalls answer -ENOSYS; Vivarium offers no such interface, and says so in CPUID 0x40000000"),
 ]]
 
 

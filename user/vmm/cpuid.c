@@ -1,5 +1,5 @@
-/* What the guest's CPUID answers: what KVM supports, less nesting and KVM's own paravirtual
- * features, and with the machine's own topology. */
+/* What the guest's CPUID answers: what KVM supports, less nesting, and with the machine's own
+ * topology. */
 #include "user/vmm/machine.h"
 
 #include <stdlib.h>
@@ -55,9 +55,6 @@ static void set_leaf(const struct vcpu *v, struct kvm_cpuid_entry2 *e)
         e->ebx = e->index == 0 ? 1 : e->index == 1 ? cpus : 0;
         e->ecx = e->index | (e->index == 0 ? TYPE_SMT : e->index == 1 ? TYPE_CORE : 0);
         e->edx = v->id;
-        break;
-    case 0x40000001:
-        e->eax = 0;
         break;
     case 0x80000001:
         e->ecx &= ~(uint32_t)ECX81_SVM;
