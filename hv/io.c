@@ -165,9 +165,12 @@ int complete_io(struct vcpu *v)
     v->exit = v->completion.exit;
     if (!v->exit.io.string)
         return complete_single(v);
-    size_t n = (size_t)v->completion.count * v->exit.io.size;
-    if (gva_write(v, v->completion.item_gva, io_data(v), n))
+    // No more items than the VMM has left in rCX.
+    u64 count = v->completion.count, left = v->reg[RCX] & address_mask(v->exit.io.address_size);
+    if (v->exit.io.rep)
+        count = min(count, left);
+    if (gva_write(v, v->completion.item_gva, io_data(v), count * v->exit.io.size))
         return exit_internal_error(v, KVM_INTERNAL_ERROR_EMULATION, v->completion.item_gva);
-    string_progress(v, RDI, v->completion.count);
+    string_progress(v, RDI, count);
     return RESUME;
 }

@@ -127,7 +127,8 @@ static long run_loop(struct vcpu *v)
     }
 }
 
-// KVM_RUN. 0 with run->exit_reason, or -EINTR after a signal or with immediate_exit.
+// KVM_RUN. 0 with run->exit_reason, or -EINTR after a signal or with immediate_exit; the latter
+// leaves run->exit_reason as it was.
 long vcpu_run(struct vcpu *v)
 {
     struct kvm_run *run = v->run;
@@ -139,7 +140,6 @@ long vcpu_run(struct vcpu *v)
     long result = complete_userspace(v);
     if (result == RESUME) {
         if (read_once(run->immediate_exit)) {
-            run->exit_reason = KVM_EXIT_INTR;
             result = -EINTR;
         } else {
             current()->hv_vcpu = v;

@@ -14,6 +14,8 @@
 #include "kernel/x86/clock.h"
 #include "kernel/x86/cpu.h"
 
+#define MIN_MMU_PAGES 64 // KVM_SET_NR_MMU_PAGES takes no fewer
+
 static struct list all_vms = LIST_INIT(all_vms);
 
 struct vm *vm_get(struct vm *vm)
@@ -119,6 +121,8 @@ static long vm_ioctl(struct file *f, u32 cmd, u64 arg)
         return dirty_get(vm, arg);
     case KVM_SET_TSS_ADDR:
         return 0;
+    case KVM_SET_NR_MMU_PAGES: // nested tables are not limited but by the VM's cgroup
+        return arg < MIN_MMU_PAGES ? -EINVAL : 0;
     case KVM_SET_IDENTITY_MAP_ADDR:
         return ioctl_compat_address(vm);
     case KVM_REGISTER_COALESCED_MMIO:

@@ -95,3 +95,19 @@ def memtest():
     def fill(apt, directory):
         apt.unpack(["memtest86+"], directory)
     return os.path.join(cached("memtest", "bookworm", fill), "boot/memtest86+x64.bin")
+
+
+def kvm_selftests(suite):
+    """Linux's own tests of its KVM, out of a suite's linux-source: the directory that their Makefile is in."""
+    wanted = """
+        tools/testing/selftests/kvm tools/testing/selftests/rseq tools/testing/selftests/kselftest.h
+        tools/include tools/arch/x86/include tools/lib/rbtree.c
+    """.split()
+
+    def fill(apt, directory):
+        package = apt.dependency("linux-source", r"linux-source-\d\S+")
+        apt.unpack([package], apt.work)
+        os.makedirs(directory)
+        subprocess.run(["tar", "-xJf", glob.glob(os.path.join(apt.work, "usr/src/*.tar.xz"))[0], "-C", directory,
+                        "--strip-components=1"] + ["%s/%s" % (package, path) for path in wanted], check=True)
+    return os.path.join(cached("selftests-" + suite, suite, fill), "tools/testing/selftests/kvm")
