@@ -31,11 +31,13 @@ expect() {
     check $name $status "$text"
 }
 
-# start COUNT ARGS...: a guest that counts, with its console in $work/first, at least at 2 when this returns.
+# start COUNT ARGS...: a guest that counts, with its console in $work/first, at least at 2 when this returns. It does
+# what $words say besides, and $input is typed at it.
+words= input=/dev/null
 start() {
     count=$1
     shift
-    "$VMM" --control $control "$@" --append "count=$count" $GUESTS/steady >$work/first 2>&1 </dev/null &
+    "$VMM" --control $control "$@" --append "count=$count $words" $GUESTS/steady >$work/first 2>&1 <$input &
     until grep -q "count 2" $work/first 2>/dev/null; do
         kill -0 $! || break
         usleep 1000
@@ -94,6 +96,26 @@ counted counts_on_across_the_move 1500 $work/first $work/second
 migrate moves_a_guest_of_two_processors --cpus 2
 counted counts_on_with_two_processors 1500 $work/first $work/second
 
+# Devices: a disk, whose reads only the monitor writes to memory, and what was typed and not read yet.
+truncate -s 64K $work/disk
+printf "what was typed stays." >$work/keys
+words="disk=1 typed=1" input=$work/keys
+start 300 --disk $work/disk --rng --balloon 8
+expect saves_and_stops_a_guest_with_devices 0 "saved to $work/virtio and stopped" save --stop $control $work/virtio
+wait
+cp $work/disk $work/disk.then
+(cd / && exec "$VMM" restore $work/virtio >$work/second 2>&1 </dev/null)
+counted loses_nothing_of_a_disk 300 $work/first $work/second
+cp $work/second $work/out
+check keeps_what_was_typed 0 "typed: what was typed stays."
+expect refuses_a_disk_that_has_changed 2 "slot 1: disk_crc: the disk has changed" restore $work/virtio
+mv $work/disk $work/disk.later
+expect refuses_a_disk_that_is_gone 2 "--disk $work/disk: No such file" restore $work/virtio
+cp $work/disk.then $work/disk
+migrate moves_a_guest_with_a_disk --disk $work/disk
+counted counts_on_with_a_disk 1500 $work/first $work/second
+words= input=/dev/null
+
 "$VMM" --control $control $GUESTS/spin >$work/first 2>&1 </dev/null &
 until [ -p $control ]; do usleep 1000; done
 expect refuses_a_link_that_nobody_receives 2 "$work/nolink: No such file" migrate $control $work/nolink
@@ -132,7 +154,7 @@ done
 cp -r $work/stop $work/shortstate && head -c 9000 $work/stop/machine >$work/shortstate/machine
 
 expect refuses_what_is_no_snapshot 2 "$work/magic/memory: header: magic" restore $work/magic
-expect refuses_an_unknown_version 2 "$work/version/memory: header: version 7, not 1" restore $work/version
+expect refuses_an_unknown_version 2 "$work/version/memory: header: version 7, not 2" restore $work/version
 expect refuses_an_altered_header 2 "$work/header/memory: header: crc 0x" restore $work/header
 expect refuses_an_altered_page 2 "$work/page/memory: record 0 at 0x" restore $work/page
 expect refuses_altered_state 2 "$work/state/machine: record 0 at 0x" restore $work/state

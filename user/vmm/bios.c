@@ -36,7 +36,7 @@ static bool memory_range(struct machine *m, struct kvm_regs *r, uint64_t es_base
     if ((uint32_t)r->rdx != SMAP || i >= count || at + RANGE_SIZE > HOLE_START)
         return false;
     memcpy(m->ram + at, &map[i], RANGE_SIZE);
-    machine_wrote(m, at, RANGE_SIZE);
+    guest_wrote(machine_memory(m), m->ram + at, RANGE_SIZE);
     r->rax = SMAP;
     r->rcx = RANGE_SIZE;
     r->rbx = i + 1 < count ? i + 1 : 0;
@@ -78,7 +78,7 @@ void bios_call(struct vcpu *v)
         set_low(&r.rax, 0xff00, UNSUPPORTED << 8);
     /* The flags that IRET will load; INT 16h says by ZF that no key waits. */
     m->ram[flags_at] = (uint8_t)((m->ram[flags_at] & ~FLAG_CARRY) | FLAG_ZERO | !done);
-    machine_wrote(m, flags_at, 1);
+    guest_wrote(machine_memory(m), m->ram + flags_at, 1);
     if (ioctl(v->fd, KVM_SET_REGS, &r) < 0)
         die_errno("KVM_SET_REGS");
 }

@@ -11,8 +11,17 @@ enum { ESCAPE = 'A' - '@' };
 
 static struct termios saved;
 static bool raw, ended, escaped;
-static uint8_t queue[256];
-static size_t queued;
+static struct console_keys keys;
+
+struct console_keys console_save(void)
+{
+    return keys;
+}
+
+void console_load(const struct console_keys *from)
+{
+    keys = *from;
+}
 
 void console_start(void)
 {
@@ -41,7 +50,7 @@ bool console_is_raw(void)
 
 static bool listening(void)
 {
-    return !ended && queued < sizeof(queue);
+    return !ended && keys.count < sizeof(keys.key);
 }
 
 static int milliseconds(int64_t ns)
@@ -72,7 +81,7 @@ static bool take_keys(const uint8_t *data, size_t n)
         }
         quit |= escaped && data[i] == 'x';
         if (!escaped || data[i] == ESCAPE)
-            queue[queued++] = data[i];
+            keys.key[keys.count++] = data[i];
         escaped = false;
     }
     return quit;
@@ -81,11 +90,11 @@ static bool take_keys(const uint8_t *data, size_t n)
 bool console_pump(void)
 {
     struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
-    uint8_t data[sizeof(queue)];
+    uint8_t data[sizeof(keys.key)];
 
     if (!listening() || poll(&p, 1, 0) <= 0)
         return false;
-    ssize_t n = read(STDIN_FILENO, data, sizeof(queue) - queued);
+    ssize_t n = read(STDIN_FILENO, data, sizeof(keys.key) - keys.count);
     if (n == 0)
         ended = true;
     return n > 0 && take_keys(data, (size_t)n);
@@ -93,16 +102,16 @@ bool console_pump(void)
 
 bool console_ready(void)
 {
-    return queued;
+    return keys.count;
 }
 
 size_t console_take(uint8_t *buffer, size_t room)
 {
-    size_t n = room < queued ? room : queued;
+    size_t n = room < keys.count ? room : keys.count;
 
-    memcpy(buffer, queue, n);
-    memmove(queue, queue + n, queued - n);
-    queued -= n;
+    memcpy(buffer, keys.key, n);
+    memmove(keys.key, keys.key + n, keys.count - n);
+    keys.count -= (uint32_t)n;
     return n;
 }
 

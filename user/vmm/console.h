@@ -9,6 +9,16 @@
  * ^A sends ^A.
  */
 
+/* What was typed and not handed out, less the monitor's own keys. */
+struct console_keys {
+    uint32_t count;
+    uint8_t key[256];
+};
+
+/* Reads them for a saved state / sets them from one. */
+struct console_keys console_save(void);
+void console_load(const struct console_keys *keys);
+
 /* Switches a terminal to raw mode; does nothing when standard input is none. */
 void console_start(void);
 /* Gives the terminal back as it was. May be called at any time and more than once. */

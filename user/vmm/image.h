@@ -25,6 +25,7 @@ struct placement {
 struct guest_memory {
     uint8_t *ram;
     uint64_t size;
+    uint8_t *written; /* 1 for each page that a device wrote to, for migration; NULL: nobody asks */
 };
 
 /* Reads a whole file. */

@@ -11,12 +11,6 @@
 
 #include "user/vmm/say.h"
 
-void machine_wrote(struct machine *m, uint64_t gpa, uint64_t size)
-{
-    for (uint64_t page = gpa / PAGE_SIZE; page <= (gpa + size - 1) / PAGE_SIZE; page++)
-        m->written[page] = 1;
-}
-
 uint64_t clock_ns(void)
 {
     struct timespec t;
@@ -78,6 +72,11 @@ static void make_memory(struct machine *m, uint64_t size)
     m->written = calloc(size / PAGE_SIZE, 1);
     if (!m->written)
         die(STATUS_USAGE, "no memory");
+}
+
+struct guest_memory machine_memory(const struct machine *m)
+{
+    return (struct guest_memory){m->ram, m->ram_size, m->written};
 }
 
 static void make_chips(struct machine *m)

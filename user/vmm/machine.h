@@ -8,6 +8,7 @@
 #include "user/vmm/boot.h"
 #include "user/vmm/bus.h"
 #include "user/vmm/cmos.h"
+#include "user/vmm/console.h"
 #include "user/vmm/uart.h"
 
 /*
@@ -60,7 +61,7 @@ struct machine {
     uint8_t *ram; /* guest-physical address 0 */
     uint64_t ram_size;
     struct machine_slot slot[SLOTS];
-    uint8_t *written; /* 1 for each page that the monitor itself wrote to, until migration asks */
+    uint8_t *written; /* of struct guest_memory; migration sets it back to 0 */
     uint32_t tsc_khz; /* of the guest's TSC; 0: KVM does not say */
     pthread_mutex_t lock;
     pthread_cond_t pause_changed;
@@ -72,9 +73,10 @@ struct machine {
     bool lines[GSI_COUNT];           /* as KVM was told last */
     struct cmos cmos;
     struct bus bus;
-    struct uart com[2];    /* COM1 is the console; what is sent to COM2 goes to standard error */
-    uint64_t flush_at;     /* when what was sent must be written out; 0: nothing waits */
-    uint8_t pm1_enable[2]; /* ACPI's event enables: remembered, and no event ever comes */
+    struct uart com[2]; /* COM1 is the console; what is sent to COM2 goes to standard error */
+    uint64_t flush_at;  /* when what was sent must be written out; 0: nothing waits */
+    struct console_keys typed; /* in a saved state only: console.c has them */
+    uint8_t pm1_enable[2];     /* ACPI's event enables: remembered, and no event ever comes */
     unsigned shutdown_matched; /* letters of "Shutdown" seen at port 0x8900 */
     bool stopped;
     int status; /* the program's exit status, once stopped */
@@ -84,6 +86,8 @@ struct machine {
 /* Makes the VM, its chips, its memory and its vCPUs at reset. Ends the program with a message when
  * KVM refuses. */
 void machine_create(struct machine *m, uint64_t ram_size, unsigned cpus);
+/* Its memory, for the devices. */
+struct guest_memory machine_memory(const struct machine *m);
 /* Says what the vCPU's CPUID instruction answers. */
 void machine_set_cpuid(struct vcpu *v);
 /* Sets the first vCPU's first state; what it needs in memory goes below 0x8000. */
@@ -104,8 +108,6 @@ void machine_pause(struct machine *m);
 void machine_resume(struct machine *m);
 /* Begins or ends KVM's log of the pages that the guest writes to. False: errno says why. */
 bool machine_log(struct machine *m, bool on);
-/* Whoever writes to the guest's memory says so: KVM's log does not see it. */
-void machine_wrote(struct machine *m, uint64_t gpa, uint64_t size);
 /* Drives an interrupt line. */
 void machine_line(struct machine *m, unsigned gsi, bool level);
 /* Makes every thread leave what it does. The first call decides about the status. */

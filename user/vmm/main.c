@@ -163,7 +163,7 @@ static struct options parse(int argc, char **argv)
 
 static void add_devices(struct machine *m, struct options *o)
 {
-    struct guest_memory guest = {m->ram, m->ram_size};
+    struct guest_memory guest = machine_memory(m);
 
     for (unsigned i = 0; i < o->disk_count; i++)
         virtio_block_open(bus_add(&m->bus, &virtio_block, guest), o->disks[i]);
@@ -231,7 +231,7 @@ int main(int argc, char **argv)
     if (o.bios) {
         machine_load_firmware(&m, o.bios);
     } else {
-        struct boot_entry entry = boot_load(&o.boot, (struct guest_memory){m.ram, m.ram_size});
+        struct boot_entry entry = boot_load(&o.boot, machine_memory(&m));
         machine_start_at(&m, &entry);
     }
     int status = run(&m, o.control);

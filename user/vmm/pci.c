@@ -51,6 +51,16 @@ unsigned pci_add_capability(struct pci_function *f, const void *data, unsigned s
     return at;
 }
 
+const char *pci_differs(const struct pci_function *f, const struct pci_function *other)
+{
+    if (memcmp(f->writable, other->writable, sizeof(f->writable)))
+        return "pci.writable";
+    for (unsigned i = 0; i < sizeof(f->config); i++)
+        if ((f->config[i] ^ other->config[i]) & ~f->writable[i])
+            return "pci.config";
+    return NULL;
+}
+
 void pci_access(struct pci_function *f, unsigned at, bool out, uint8_t *data, unsigned size)
 {
     if (!out) {

@@ -26,5 +26,8 @@ void pci_set(struct pci_function *f, unsigned at, unsigned size, uint32_t value,
 uint32_t pci_get(const struct pci_function *f, unsigned at, unsigned size);
 /* Appends a capability of size bytes; returns where it is. data's second byte is filled in. */
 unsigned pci_add_capability(struct pci_function *f, const void *data, unsigned size);
+/* NULL, or the field in which a function could not have become the other by the guest's accesses.
+ */
+const char *pci_differs(const struct pci_function *f, const struct pci_function *other);
 /* The guest's access to size bytes, which lie within the space. */
 void pci_access(struct pci_function *f, unsigned at, bool out, uint8_t *data, unsigned size);

@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <x86intrin.h>
 
+#include "user/vmm/bus_state.h"
 #include "user/vmm/say.h"
 
 enum { MAX_MSRS = 128, MAX_CPUID = 128, MSR_TSC = 0x10 };
@@ -64,49 +65,68 @@ static const struct kvm_section vcpu_sections[] = {
     {"events", KVM_GET_VCPU_EVENTS, KVM_SET_VCPU_EVENTS, sizeof(struct kvm_vcpu_events), 0},
 };
 
-static bool uart_fits(const void *data)
+/* NULL, or the field that holds what the device cannot. */
+static const char *uart_wrong(const void *data)
 {
     const struct uart *u = data;
 
-    return u->fifo_count <= UART_FIFO && u->out_count <= UART_OUT;
+    if (u->fifo_count > UART_FIFO)
+        return "fifo_count";
+    return u->out_count > UART_OUT ? "out_count" : NULL;
 }
 
-static bool cmos_fits(const void *data)
+static const char *cmos_wrong(const void *data)
 {
-    return ((const struct cmos *)data)->index < sizeof(((struct cmos *)0)->memory);
+    const struct cmos *cmos = data;
+
+    return cmos->index < sizeof(cmos->memory) ? NULL : "index";
 }
 
-static bool shutdown_fits(const void *data)
+static const char *shutdown_wrong(const void *data)
 {
-    return *(const unsigned *)data < sizeof("Shutdown") - 1;
+    return *(const unsigned *)data < sizeof("Shutdown") - 1 ? NULL : "matched";
 }
 
-static bool always_fits(const void *data)
+static const char *typed_wrong(const void *data)
+{
+    const struct console_keys *keys = data;
+
+    return keys->count <= sizeof(keys->key) ? NULL : "count";
+}
+
+static const char *nothing_wrong(const void *data)
 {
     (void)data;
-    return true;
+    return NULL;
 }
 
 struct device_section {
     const char *name;
     size_t offset, size;
-    bool (*fits)(const void *data);
+    const char *(*wrong)(const void *data);
 };
 
-#define DEVICE(name, field, fits)                                                                  \
+#define DEVICE(name, field, wrong)                                                                 \
     {                                                                                              \
-        name, offsetof(struct machine, field), sizeof(((struct machine *)0)->field), fits          \
+        name, offsetof(struct machine, field), sizeof(((struct machine *)0)->field), wrong         \
     }
 static const struct device_section device_sections[] = {
-    DEVICE("com1", com[0], uart_fits),   DEVICE("com2", com[1], uart_fits),
-    DEVICE("cmos", cmos, cmos_fits),     DEVICE("pm1", pm1_enable, always_fits),
-    DEVICE("lines", lines, always_fits), DEVICE("shutdown-port", shutdown_matched, shutdown_fits),
+    DEVICE("com1", com[0], uart_wrong),
+    DEVICE("com2", com[1], uart_wrong),
+    DEVICE("cmos", cmos, cmos_wrong),
+    DEVICE("pm1", pm1_enable, nothing_wrong),
+    DEVICE("lines", lines, nothing_wrong),
+    DEVICE("shutdown-port", shutdown_matched, shutdown_wrong),
+    DEVICE("typed", typed, typed_wrong),
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* A section's `where`: whose it is, and its place in that table. */
-enum owner { OF_VM, OF_DEVICES, OF_VCPU };
+enum owner { OF_VM, OF_DEVICES, OF_VCPU, OF_BUS };
+enum {
+    BUS_BRIDGE = BUS_DEVICES
+}; /* of OF_BUS: behind the slots, which are empty sections or not */
 #define STATE_NONE UINT64_MAX
 #define STATE_ALL (UINT64_MAX - 1)
 
@@ -205,15 +225,29 @@ void state_expect(struct machine *m)
     m->loaded = STATE_NONE;
 }
 
+static bool save_bus(const struct machine *m, struct stream *s)
+{
+    struct saved_slot slot;
+    struct saved_bridge bridge = bus_save_bridge(&m->bus);
+
+    for (unsigned i = 0; i < BUS_DEVICES; i++) {
+        const char *wrong = bus_save_slot(&m->bus, i, &slot);
+        if (wrong) {
+            snprintf(s->error, sizeof(s->error), "%s: virtio %s: %s", m->name,
+                     m->bus.device[i].type->name, wrong);
+            return false;
+        }
+        if (!stream_put(s, RECORD_SECTION, place(OF_BUS, 0, i), &slot, slot.id ? sizeof(slot) : 0))
+            return false;
+    }
+    return stream_put(s, RECORD_SECTION, place(OF_BUS, 0, BUS_BRIDGE), &bridge, sizeof(bridge));
+}
+
 bool state_save(struct machine *m, struct stream *s)
 {
     uint64_t first = __rdtsc();
 
-    if (m->bus.count) {
-        snprintf(s->error, sizeof(s->error), "%s: a machine with %s cannot be saved", m->name,
-                 m->bus.device[0].type->name);
-        return false;
-    }
+    m->typed = console_save();
     for (unsigned i = 0; i < COUNT(vm_sections); i++) {
         if (!save_kvm(s, m->vm_fd, &vm_sections[i], place(OF_VM, 0, i)))
             return false;
@@ -223,6 +257,8 @@ bool state_save(struct machine *m, struct stream *s)
         if (!stream_put(s, RECORD_SECTION, place(OF_DEVICES, 0, i), (char *)m + d->offset, d->size))
             return false;
     }
+    if (!save_bus(m, s))
+        return false;
     for (unsigned i = 0; i < m->vcpu_count; i++) {
         if (!save_vcpu(m, s, &m->vcpu[i], first))
             return false;
@@ -241,6 +277,8 @@ static uint64_t next_place(const struct machine *m, uint64_t last)
     if (owner == OF_VM && section == COUNT(vm_sections))
         return place(OF_DEVICES, 0, 0);
     if (owner == OF_DEVICES && section == COUNT(device_sections))
+        return place(OF_BUS, 0, 0);
+    if (owner == OF_BUS && section > BUS_BRIDGE)
         return place(OF_VCPU, 0, 0);
     if (owner == OF_VCPU && section == COUNT(vcpu_sections))
         return vcpu + 1 < m->vcpu_count ? place(OF_VCPU, vcpu + 1, 0) : STATE_ALL;
@@ -292,11 +330,34 @@ static void load_device(struct machine *m, const struct stream *s, const struct 
     int out = m->com[0].fd, err = m->com[1].fd;
 
     check_size(s, d->name, d->size);
-    if (!d->fits(s->data))
-        stream_bad(s, "%s: holds what the device cannot", d->name);
+    const char *wrong = d->wrong(s->data);
+    if (wrong)
+        stream_bad(s, "%s: %s is out of range", d->name, wrong);
     memcpy((char *)m + d->offset, s->data, d->size);
     m->com[0].fd = out;
     m->com[1].fd = err;
+}
+
+static void load_bus(struct machine *m, const struct stream *s, unsigned section)
+{
+    struct saved_slot slot = {.id = 0};
+    struct saved_bridge bridge;
+    const char *wrong;
+    char name[16];
+
+    snprintf(name, sizeof(name), "slot %u", section + 1);
+    if (section == BUS_BRIDGE) {
+        check_size(s, "bridge", sizeof(bridge));
+        memcpy(&bridge, s->data, sizeof(bridge));
+        wrong = bus_load_bridge(&m->bus, &bridge);
+    } else {
+        if (s->record.size)
+            check_size(s, name, sizeof(slot));
+        memcpy(&slot, s->data, s->record.size);
+        wrong = bus_load_slot(m, section, &slot);
+    }
+    if (wrong)
+        stream_bad(s, "%s: %s", section == BUS_BRIDGE ? "bridge" : name, wrong);
 }
 
 void state_load_section(struct machine *m, struct stream *s)
@@ -312,6 +373,8 @@ void state_load_section(struct machine *m, struct stream *s)
         load_kvm(s, m->vm_fd, &vm_sections[section]);
     else if ((where >> 16 & 0xffff) == OF_DEVICES)
         load_device(m, s, &device_sections[section]);
+    else if ((where >> 16 & 0xffff) == OF_BUS)
+        load_bus(m, s, section);
     else
         load_vcpu(&m->vcpu[where >> 32], s, section);
 }
@@ -320,4 +383,5 @@ void state_loaded(struct machine *m, const struct stream *s)
 {
     if (next_place(m, m->loaded) != STATE_ALL)
         stream_bad(s, "end: sections after 0x%llx are missing", (unsigned long long)m->loaded);
+    console_load(&m->typed);
 }

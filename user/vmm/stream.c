@@ -12,8 +12,8 @@
 
 #include "user/vmm/say.h"
 
-static_assert(sizeof(struct stream_header) == 96, "the format of version 1");
-static_assert(sizeof(struct record) == 24, "the format of version 1");
+static_assert(sizeof(struct stream_header) == 96, "the format of version 2");
+static_assert(sizeof(struct record) == 24, "the format of version 2");
 
 uint32_t stream_crc(uint32_t crc, const void *data, size_t size)
 {

@@ -14,7 +14,7 @@
 
 #define STREAM_MAGIC "VIVMSNAP"
 
-enum { STREAM_VERSION = 1, STREAM_NAME = 32, RECORD_MAX = 64 * 1024 };
+enum { STREAM_VERSION = 2, STREAM_NAME = 32, RECORD_MAX = 64 * 1024 };
 enum stream_content { CONTENT_MEMORY = 1, CONTENT_STATE = 2, CONTENT_MIGRATION = 3 };
 
 struct stream_header {

@@ -159,7 +159,7 @@ bool virtio_take(struct virtio *d, unsigned q, struct chain *c)
 
 void virtio_give(struct virtio *d, unsigned q, const struct chain *c, uint32_t written)
 {
-    if (queue_give(&d->state.queue[q], d->guest, c->head, written))
+    if (queue_give(&d->state.queue[q], d->guest, c, written))
         interrupt(d, d->state.queue[q].vector, ISR_QUEUE);
 }
 
@@ -396,11 +396,9 @@ const char *virtio_load(struct virtio *d, const struct virtio_state *from)
 {
     struct virtio_state s = *from;
 
-    if (memcmp(s.pci.writable, d->state.pci.writable, sizeof(s.pci.writable)))
-        return "pci.writable";
-    for (unsigned i = 0; i < sizeof(s.pci.config); i++)
-        if ((s.pci.config[i] ^ d->state.pci.config[i]) & ~s.pci.writable[i])
-            return "pci.config";
+    const char *wrong = pci_differs(&s.pci, &d->state.pci);
+    if (wrong)
+        return wrong;
     if (s.driver_features & ~d->features)
         return "driver_features";
     for (unsigned q = 0; q < VIRTIO_QUEUES; q++) {

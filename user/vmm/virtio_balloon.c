@@ -17,6 +17,12 @@ void virtio_balloon_target(struct virtio *d, uint32_t mib)
     d->state.generation++;
 }
 
+static void give_back(struct virtio *d, uint64_t start, uint64_t end)
+{
+    madvise(d->guest.ram + start, end - start, MADV_DONTNEED);
+    guest_wrote(d->guest, d->guest.ram + start, end - start);
+}
+
 /* Neighbours go together: a guest gives up long runs, upwards or downwards. */
 static const char *inflate(struct virtio *d, const struct chain *c)
 {
@@ -32,12 +38,12 @@ static const char *inflate(struct virtio *d, const struct chain *c)
         } else if (page + PAGE == start) {
             start = page;
         } else {
-            madvise(d->guest.ram + start, end - start, MADV_DONTNEED);
+            give_back(d, start, end);
             start = page;
             end = page + PAGE;
         }
     }
-    madvise(d->guest.ram + start, end - start, MADV_DONTNEED);
+    give_back(d, start, end);
     return NULL;
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_blk.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,9 +24,9 @@ void virtio_block_open(struct virtio *d, char *text)
         *comma = 0;
         d->features |= 1 << VIRTIO_BLK_F_RO;
     }
-    d->file = text;
+    d->file = realpath(text, NULL); /* it may be looked for from another directory later */
     d->fd = open(text, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-    if (d->fd < 0 || fstat(d->fd, &st) < 0)
+    if (!d->file || d->fd < 0 || fstat(d->fd, &st) < 0)
         die_errno("--disk %s", text);
     if (!S_ISREG(st.st_mode))
         die(STATUS_USAGE, "--disk %s: not a regular file", text);

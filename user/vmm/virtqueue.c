@@ -15,6 +15,14 @@ void *guest_at(struct guest_memory guest, uint64_t address, uint64_t size)
     return guest.ram + address;
 }
 
+void guest_wrote(struct guest_memory guest, const void *data, uint64_t size)
+{
+    uint64_t at = (uint64_t)((const uint8_t *)data - guest.ram);
+
+    for (uint64_t page = at / PAGE_SIZE; guest.written && page * PAGE_SIZE < at + size; page++)
+        __atomic_store_n(&guest.written[page], 1, __ATOMIC_SEQ_CST);
+}
+
 static uint16_t load16(const uint16_t *field)
 {
     return __atomic_load_n(field, __ATOMIC_ACQUIRE);
@@ -123,15 +131,19 @@ const char *queue_take(struct virtqueue *q, struct guest_memory guest, struct ch
     return wrong;
 }
 
-bool queue_give(struct virtqueue *q, struct guest_memory guest, uint16_t head, uint32_t written)
+bool queue_give(struct virtqueue *q, struct guest_memory guest, const struct chain *c,
+                uint32_t written)
 {
     struct vring_used *used = used_ring(q, guest);
     const struct vring_avail *avail = available_ring(q, guest);
 
     if (!used || !avail)
         return false;
-    used->ring[q->next_used & (q->size - 1)] = (struct vring_used_elem){head, written};
+    used->ring[q->next_used & (q->size - 1)] = (struct vring_used_elem){c->head, written};
     __atomic_store_n(&used->idx, ++q->next_used, __ATOMIC_RELEASE);
+    guest_wrote(guest, used, 6 + 8ull * q->size);
+    for (unsigned i = c->readable; i < c->count; i++)
+        guest_wrote(guest, c->span[i].data, c->span[i].size);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     return !(load16(&avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
 }

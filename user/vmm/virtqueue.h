@@ -41,13 +41,17 @@ struct chain {
  */
 void *guest_at(struct guest_memory guest, uint64_t address, uint64_t size);
 
+/* Whoever writes to the guest's memory says so afterwards: KVM's log does not see it. */
+void guest_wrote(struct guest_memory guest, const void *data, uint64_t size);
+
 /* Whether the guest has offered a chain that is not taken yet, or the queue is broken. */
 bool queue_ready(const struct virtqueue *q, struct guest_memory guest);
 /* Takes the next chain. NULL: it is in *c; else what is wrong with the queue. Only when
  * queue_ready() says so. */
 const char *queue_take(struct virtqueue *q, struct guest_memory guest, struct chain *c);
 /* Gives a chain back with that many bytes written to it. True: the guest wants an interrupt. */
-bool queue_give(struct virtqueue *q, struct guest_memory guest, uint16_t head, uint32_t written);
+bool queue_give(struct virtqueue *q, struct guest_memory guest, const struct chain *c,
+                uint32_t written);
 
 /* What lies together at an offset in the chain's readable or writable bytes; size 0: the end. */
 struct span chain_at(const struct chain *c, bool writable, uint32_t offset);
