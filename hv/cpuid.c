@@ -5,9 +5,13 @@
 
 #include <linux/kvm_para.h>
 
+#include "kernel/lib/err.h"
 #include "kernel/lib/string.h"
+#include "kernel/mm/slab.h"
+#include "kernel/mm/usercopy.h"
 #include "kernel/x86/cpu.h"
 #include "kernel/x86/fpu.h"
+#include "kernel/x86/percpu.h"
 
 // Leaf 1.
 #define ECX1_MONITOR BIT(3)
@@ -30,6 +34,7 @@
 // Leaf 6.
 #define EAX6_ARAT BIT(2)
 // Leaf 7.
+#define EBX7_TSC_ADJUST BIT(1)
 #define EBX7_INVPCID BIT(10)
 #define EBX7_PQM BIT(12)
 #define EBX7_MPX BIT(14)
@@ -62,6 +67,7 @@ static void restrict_leaf(struct kvm_cpuid_entry2 *e)
         break;
     case 7:
         e->ebx &= ~(u32)(EBX7_INVPCID | EBX7_PQM | EBX7_MPX | EBX7_RDTA | EBX7_INTEL_PT);
+        e->ebx |= EBX7_TSC_ADJUST;
         e->ecx &= ~(u32)(ECX7_PKU | ECX7_OSPKE | ECX7_LA57 | ECX7_RDPID);
         e->edx = 0;
         break;
@@ -147,6 +153,51 @@ const struct kvm_cpuid_entry2 *cpuid_find(const struct vcpu *v, u32 function, u3
     return NULL;
 }
 
+// The BIOS's switch in IA32_MISC_ENABLE counts where the VMM wants it to.
+bool cpuid_has_mwait(const struct vcpu *v)
+{
+    const struct kvm_cpuid_entry2 *e = cpuid_find(v, 1, 0);
+
+    if (v->vm->quirks_off & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
+        return v->misc_enable & MISC_ENABLE_MWAIT;
+    return e && (e->ecx & ECX1_MONITOR);
+}
+
+static bool same_cpuid(const struct vcpu *v, const struct kvm_cpuid_entry2 *e, u32 n)
+{
+    bool same = n == v->cpuid_count;
+
+    for (u32 i = 0; same && i < n; i++)
+        same = !memcmp(&e[i], &v->cpuid[i], offsetof(struct kvm_cpuid_entry2, padding));
+    return same;
+}
+
+long cpuid_set(struct vcpu *v, u64 arg)
+{
+    struct kvm_cpuid2 __user *user = (void *)arg;
+    struct kvm_cpuid2 head;
+    long err = 0;
+
+    if (copy_from_user(&head, user, sizeof(head)))
+        return -EFAULT;
+    if (head.nent > HV_MAX_CPUID)
+        return -E2BIG;
+    size_t size = head.nent * sizeof(v->cpuid[0]);
+    struct kvm_cpuid_entry2 *e = kmalloc(max(size, sizeof(*e)));
+    if (!e)
+        return -ENOMEM;
+    if (copy_from_user(e, user->entries, size)) {
+        err = -EFAULT;
+    } else if (v->cpu != MAX_CPUS) { // it has run
+        err = same_cpuid(v, e, head.nent) ? 0 : -EINVAL;
+    } else {
+        memcpy(v->cpuid, e, size);
+        v->cpuid_count = head.nent;
+    }
+    kfree(e);
+    return err;
+}
+
 // The CPUID instruction: the entry that user space set; a basic leaf above the highest gives the
 // highest's (Intel), others zeros.
 void cpuid_emulate(struct vcpu *v)
@@ -163,6 +214,8 @@ void cpuid_emulate(struct vcpu *v)
         if (mode.cr4 & CR4_OSXSAVE)
             ecx |= ECX1_OSXSAVE;
         ebx = (ebx & 0x00ffffff) | v->id << 24;
+        if (v->vm->quirks_off & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
+            ecx = (ecx & ~(u32)ECX1_MONITOR) | (cpuid_has_mwait(v) ? ECX1_MONITOR : 0);
         if (!(v->apic_base & APIC_BASE_ENABLED))
             edx &= ~(u32)EDX1_APIC;
     }

@@ -57,7 +57,7 @@ long vm_check_extension(u64 cap)
     case KVM_CAP_NR_MEMSLOTS:
         return HV_MAX_SLOTS;
     default:
-        return state_extension(cap);
+        return state_extension(cap) ?: caps_extension(cap);
     }
 }
 
@@ -84,20 +84,20 @@ static long ioctl_get_supported_cpuid(u64 arg)
     return err;
 }
 
-static long ioctl_get_msr_index_list(u64 arg)
+static long ioctl_msr_indices(u64 arg, const u32 *list, u32 count)
 {
     struct kvm_msr_list __user *user = (void *)arg;
     struct kvm_msr_list head;
 
     if (copy_from_user(&head, user, sizeof(head)))
         return -EFAULT;
-    bool fits = head.nmsrs >= msr_list_count;
-    head.nmsrs = msr_list_count;
+    bool fits = head.nmsrs >= count;
+    head.nmsrs = count;
     if (copy_to_user(user, &head, sizeof(head)))
         return -EFAULT;
     if (!fits)
         return -E2BIG;
-    return copy_to_user(user->indices, msr_list, msr_list_count * sizeof(u32));
+    return copy_to_user(user->indices, list, count * sizeof(u32));
 }
 
 static long kvm_ioctl(struct file *f, u32 cmd, u64 arg)
@@ -114,7 +114,11 @@ static long kvm_ioctl(struct file *f, u32 cmd, u64 arg)
     case KVM_GET_SUPPORTED_CPUID:
         return ioctl_get_supported_cpuid(arg);
     case KVM_GET_MSR_INDEX_LIST:
-        return ioctl_get_msr_index_list(arg);
+        return ioctl_msr_indices(arg, msr_list, msr_list_count);
+    case KVM_GET_MSR_FEATURE_INDEX_LIST:
+        return ioctl_msr_indices(arg, msr_feature_list, msr_feature_count);
+    case KVM_GET_MSRS:
+        return msrs_ioctl(NULL, arg, false);
     default:
         return -EINVAL;
     }

@@ -83,7 +83,7 @@ unsigned instruction_length(struct vcpu *v)
         [HV_EXIT_CPUID] = {2, {0x0f, 0xa2}},     [HV_EXIT_RDMSR] = {2, {0x0f, 0x32}},
         [HV_EXIT_WRMSR] = {2, {0x0f, 0x30}},     [HV_EXIT_HLT] = {1, {0xf4}},
         [HV_EXIT_SKIP] = {2, {0x0f, 0x09}},      [HV_EXIT_XSETBV] = {3, {0x0f, 0x01}},
-        [HV_EXIT_HYPERCALL] = {3, {0x0f, 0x01}},
+        [HV_EXIT_HYPERCALL] = {3, {0x0f, 0x01}}, [HV_EXIT_MWAIT] = {3, {0x0f, 0x01}},
     };
     unsigned length = opcode[v->exit.kind].length;
     const u8 *wanted = opcode[v->exit.kind].bytes;
@@ -135,7 +135,7 @@ static int exit_rdmsr(struct vcpu *v)
 {
     u64 value;
 
-    if (msr_get(v, v->reg[RCX], &value)) {
+    if (msr_read(v, v->reg[RCX], &value)) {
         inject_exception(v, VEC_GP, true, 0);
         return RESUME;
     }
@@ -144,25 +144,11 @@ static int exit_rdmsr(struct vcpu *v)
     return advance(v);
 }
 
-// WRMSR of EFER obeys what SET_MSRS need not: LME cannot change while paging is on (SDM 3A, 2.2.1),
-// LMA is the CPU's.
-static bool efer_write_allowed(struct vcpu *v, u64 *value)
-{
-    struct hv_mode mode;
-
-    hv_ops->get_mode(v, &mode);
-    if ((mode.cr0 & CR0_PG) && ((mode.efer ^ *value) & EFER_LME))
-        return false;
-    *value = (*value & ~EFER_LMA) | (mode.efer & EFER_LMA);
-    return true;
-}
-
 static int exit_wrmsr(struct vcpu *v)
 {
-    u32 msr = v->reg[RCX];
     u64 value = (u32)v->reg[RAX] | v->reg[RDX] << 32;
 
-    if ((msr == MSR_EFER && !efer_write_allowed(v, &value)) || msr_set(v, msr, value)) {
+    if (msr_write(v, v->reg[RCX], value)) {
         inject_exception(v, VEC_GP, true, 0);
         return RESUME;
     }
@@ -178,6 +164,16 @@ static int exit_hlt(struct vcpu *v)
     }
     v->run->exit_reason = KVM_EXIT_HLT;
     return 0;
+}
+
+// MONITOR and MWAIT do nothing: the guest looks again at what it waits for. Without them in CPUID
+// they still do that unless the VMM has said otherwise.
+static int exit_mwait(struct vcpu *v)
+{
+    if (!(v->vm->quirks_off & KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS) || cpuid_has_mwait(v))
+        return advance(v);
+    inject_exception(v, VEC_UD, false, 0);
+    return RESUME;
 }
 
 static int exit_xsetbv(struct vcpu *v)
@@ -269,6 +265,8 @@ int handle_exit(struct vcpu *v)
     case HV_EXIT_UNDEFINED:
         inject_exception(v, VEC_UD, false, 0);
         return RESUME;
+    case HV_EXIT_MWAIT:
+        return exit_mwait(v);
     case HV_EXIT_XSETBV:
         return exit_xsetbv(v);
     case HV_EXIT_HYPERCALL:

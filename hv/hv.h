@@ -53,6 +53,7 @@ enum hv_exit_kind {
     HV_EXIT_IRQ_WINDOW, // the guest can take an interrupt now
     HV_EXIT_SKIP,       // an instruction that does nothing here (INVD, WBINVD, PAUSE): step over it
     HV_EXIT_UNDEFINED,  // an instruction that the guest must not have: #UD
+    HV_EXIT_MWAIT,      // MONITOR, too
     HV_EXIT_XSETBV,
     HV_EXIT_HYPERCALL,
     HV_EXIT_SHUTDOWN,   // triple fault
@@ -103,6 +104,9 @@ struct hv_mode {
     u8 code_bits; // 16, 32 or 64
 };
 
+// IA32_MISC_ENABLE.
+#define MSR_MISC_ENABLE 0x1a0
+#define MISC_ENABLE_MWAIT BIT(18)
 // IA32_APIC_BASE.
 #define APIC_BASE_BSP BIT(8)
 #define APIC_BASE_X2APIC BIT(10)
@@ -126,6 +130,10 @@ struct vm {
     paddr_t nested_root;   // nested page table / EPT
     struct cgroup *cgroup; // pays for the nested tables
     struct vcpu *vcpu[HV_MAX_VCPUS];
+    u32 boot_cpu;            // the vCPU that runs first
+    u32 max_vcpu_id;         // KVM_CAP_MAX_VCPU_ID: vCPUs have smaller numbers; 0: not set
+    u64 quirks_off;          // KVM_CAP_DISABLE_QUIRKS2
+    bool no_platform_info;   // KVM_CAP_MSR_PLATFORM_INFO: guests have no MSR_PLATFORM_INFO
     struct list link;        // in the list of all VMs
     u64 tsc_base;            // host TSC at creation: the guest's TSC starts at 0
     u64 clock_base;          // clock_ns() when KVM_GET_CLOCK's clock was 0
@@ -153,7 +161,7 @@ struct vcpu {
     u64 rip, rflags;
     u64 dr[4], dr6, dr7;
     u64 xcr0;
-    u64 apic_base, cr8, misc_enable, pat, tsc_offset;
+    u64 apic_base, cr8, misc_enable, pat, tsc_offset, tsc_adjust, platform_info;
     struct fpu_state *fpu;
 
     struct hv_exit exit;
@@ -255,11 +263,28 @@ long vm_check_extension(u64 cap);
 void vcpu_load(struct vcpu *v); // guest's FPU and debug registers into the CPU, if they are not
 void vcpu_put(struct vcpu *v);  // and back: before anything that sleeps or looks at user state
 long vcpu_run(struct vcpu *v);  // run.c
+// Whether it starts at the reset vector; the others wait for a start-up IPI.
+static inline bool vcpu_boots(const struct vcpu *v)
+{
+    return v->id == v->vm->boot_cpu;
+}
+
+// caps.c: what user space chooses for a VM or a vCPU
+long caps_vm_ioctl(struct vm *vm, u32 cmd, u64 arg);   // -ENOTTY: not one of them
+int caps_extension(u64 cap);                           // KVM_CHECK_EXTENSION's answer, 0: none
+long vcpu_attribute(struct vcpu *v, u32 cmd, u64 arg); // KVM_{HAS,GET,SET}_DEVICE_ATTR
+
+// regs.c
+long vcpu_regs_ioctl(struct vcpu *v, u32 cmd, u64 arg); // -ENOTTY: not one of them
+int regs_from_run(struct vcpu *v);                      // KVM_CAP_SYNC_REGS: 0 or -EINVAL
+void regs_to_run(struct vcpu *v);
 
 // state.c: what snapshots and debuggers ask for
 long vcpu_state_ioctl(struct vcpu *v, u32 cmd, u64 arg); // -ENOTTY: not one of them
-int state_extension(u64 cap);                            // KVM_CHECK_EXTENSION's answer, 0: none
-bool xcr0_valid(u64 value);                              // what XSETBV takes (SDM 1, 13.3)
+void vcpu_get_events(struct vcpu *v, struct kvm_vcpu_events *to);
+int vcpu_set_events(struct vcpu *v, const struct kvm_vcpu_events *e); // 0 or -EINVAL
+int state_extension(u64 cap); // KVM_CHECK_EXTENSION's answer, 0: none
+bool xcr0_valid(u64 value);   // what XSETBV takes (SDM 1, 13.3)
 
 // irqchip/
 // Port I/O that the kernel answers: false if it does not. `value` as IN and OUT have it.
@@ -355,9 +380,17 @@ int kvmclock_extension(u64 cap);
 
 // cpuid.c, msr.c
 void cpuid_emulate(struct vcpu *v);
+bool cpuid_has_mwait(const struct vcpu *v);
+long cpuid_set(struct vcpu *v, u64 arg);                            // KVM_SET_CPUID2
 unsigned cpuid_supported(struct kvm_cpuid_entry2 *e, unsigned max); // entries written
 const struct kvm_cpuid_entry2 *cpuid_find(const struct vcpu *v, u32 function, u32 index);
-int msr_get(struct vcpu *v, u32 msr, u64 *value); // 0, or 1: #GP
+// For user space: 0, or 1: there is none, or it cannot have this value.
+int msr_get(struct vcpu *v, u32 msr, u64 *value);
 int msr_set(struct vcpu *v, u32 msr, u64 value);
-extern const u32 msr_list[];
-extern const unsigned msr_list_count;
+// RDMSR and WRMSR: 0, or 1: #GP.
+int msr_read(struct vcpu *v, u32 msr, u64 *value);
+int msr_write(struct vcpu *v, u32 msr, u64 value);
+// KVM_GET_MSRS, KVM_SET_MSRS; without a vCPU, of what the system has.
+long msrs_ioctl(struct vcpu *v, u64 arg, bool write);
+extern const u32 msr_list[], msr_feature_list[];
+extern const unsigned msr_list_count, msr_feature_count;

@@ -4,10 +4,16 @@
 
 #include <linux/kvm_para.h>
 
+#include "kernel/lib/err.h"
+#include "kernel/mm/usercopy.h"
 #include "kernel/x86/cpu.h"
 
+#define MAX_MSRS 256 // in one KVM_GET_MSRS, as KVM has it
+
+#define MSR_TSC_ADJUST 0x3b
+#define MSR_PLATFORM_INFO 0xce
+#define PLATFORM_INFO_CPUID_FAULT BIT(31)
 #define MSR_MTRRCAP 0xfe
-#define MSR_MISC_ENABLE 0x1a0
 #define MSR_BIOS_SIGN_ID 0x8b
 #define MSR_PLATFORM_ID 0x17
 #define MSR_MTRR_DEF_TYPE 0x2ff
@@ -29,6 +35,8 @@ const u32 msr_list[] = {
     MSR_KERNEL_GS_BASE,
     MSR_APIC_BASE,
     MSR_MISC_ENABLE,
+    MSR_TSC_ADJUST,
+    MSR_PLATFORM_INFO,
     MSR_KVM_WALL_CLOCK,
     MSR_KVM_SYSTEM_TIME,
     MSR_KVM_WALL_CLOCK_NEW,
@@ -36,11 +44,26 @@ const u32 msr_list[] = {
 };
 const unsigned msr_list_count = ARRAY_SIZE(msr_list);
 
+const u32 msr_feature_list[] = {MSR_BIOS_SIGN_ID};
+const unsigned msr_feature_count = ARRAY_SIZE(msr_feature_list);
+
+static int msr_feature(u32 msr, u64 *value)
+{
+    *value = 0;
+    return msr != MSR_BIOS_SIGN_ID;
+}
+
 int msr_get(struct vcpu *v, u32 msr, u64 *value)
 {
     switch (msr) {
     case MSR_TSC:
         *value = rdtsc() + v->tsc_offset;
+        return 0;
+    case MSR_TSC_ADJUST:
+        *value = v->tsc_adjust;
+        return 0;
+    case MSR_PLATFORM_INFO:
+        *value = v->platform_info;
         return 0;
     case MSR_APIC_BASE:
         *value = v->apic_base;
@@ -105,6 +128,14 @@ int msr_set(struct vcpu *v, u32 msr, u64 value)
         v->tsc_offset = value - rdtsc();
         kvmclock_changed(v);
         return 0;
+    case MSR_TSC_ADJUST:
+        v->tsc_adjust = value;
+        return 0;
+    case MSR_PLATFORM_INFO:
+        if (value & PLATFORM_INFO_CPUID_FAULT)
+            return 1;
+        v->platform_info = value;
+        return 0;
     case MSR_APIC_BASE:
         return vcpu_set_apic_base(v, value, true);
     case MSR_PAT:
@@ -125,4 +156,75 @@ int msr_set(struct vcpu *v, u32 msr, u64 value)
         return hv_ops->set_msr(v, msr, value) && lapic_set_msr(v, msr, value) &&
                kvmclock_set_msr(v, msr, value);
     }
+}
+
+int msr_read(struct vcpu *v, u32 msr, u64 *value)
+{
+    return (msr == MSR_PLATFORM_INFO && v->vm->no_platform_info) || msr_get(v, msr, value);
+}
+
+// WRMSR of EFER obeys what SET_MSRS need not: LME cannot change while paging is on (SDM 3A, 2.2.1),
+// LMA is the CPU's.
+static bool efer_write_allowed(struct vcpu *v, u64 *value)
+{
+    struct hv_mode mode;
+
+    hv_ops->get_mode(v, &mode);
+    if ((mode.cr0 & CR0_PG) && ((mode.efer ^ *value) & EFER_LME))
+        return false;
+    *value = (*value & ~EFER_LMA) | (mode.efer & EFER_LMA);
+    return true;
+}
+
+// IA32_TSC_ADJUST is by how much the guest has moved its TSC (SDM 3B, 17.17.3); user space sets the
+// two apart.
+static int write_tsc(struct vcpu *v, u64 by)
+{
+    v->tsc_adjust += by;
+    v->tsc_offset += by;
+    kvmclock_changed(v);
+    return 0;
+}
+
+int msr_write(struct vcpu *v, u32 msr, u64 value)
+{
+    switch (msr) {
+    case MSR_TSC:
+        return write_tsc(v, value - (rdtsc() + v->tsc_offset));
+    case MSR_TSC_ADJUST:
+        return write_tsc(v, value - v->tsc_adjust);
+    case MSR_PLATFORM_INFO:
+        return 1;
+    case MSR_EFER:
+        return !efer_write_allowed(v, &value) || msr_set(v, msr, value);
+    default:
+        return msr_set(v, msr, value);
+    }
+}
+
+// KVM_GET_MSRS, KVM_SET_MSRS: how many were read or written before the first that is not there.
+long msrs_ioctl(struct vcpu *v, u64 arg, bool write)
+{
+    struct kvm_msrs __user *user = (void *)arg;
+    struct kvm_msrs head;
+    struct kvm_msr_entry e;
+    u32 i;
+
+    if (copy_from_user(&head, user, sizeof(head)))
+        return -EFAULT;
+    if (head.nmsrs > MAX_MSRS)
+        return -E2BIG;
+    for (i = 0; i < head.nmsrs; i++) {
+        if (copy_from_user(&e, &user->entries[i], sizeof(e)))
+            return -EFAULT;
+        u64 value = e.data;
+        if (!v      ? msr_feature(e.index, &value)
+            : write ? msr_set(v, e.index, value)
+                    : msr_get(v, e.index, &value))
+            break;
+        e.data = value;
+        if (!write && copy_to_user(&user->entries[i], &e, sizeof(e)))
+            return -EFAULT;
+    }
+    return i;
 }

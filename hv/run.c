@@ -133,11 +133,14 @@ long vcpu_run(struct vcpu *v)
 {
     struct kvm_run *run = v->run;
 
+    long result = regs_from_run(v);
+    if (result)
+        return result;
     if (v->has_sigmask)
         signal_set_temporary_mask(v->sigmask);
     if (!v->lapic)
         v->cr8 = read_once(run->cr8) & 15;
-    long result = complete_userspace(v);
+    result = complete_userspace(v);
     if (result == RESUME) {
         if (read_once(run->immediate_exit)) {
             result = -EINTR;
@@ -150,6 +153,7 @@ long vcpu_run(struct vcpu *v)
             current()->hv_vcpu = NULL;
         }
     }
+    regs_to_run(v);
     run->cr8 = v->cr8;
     run->apic_base = v->apic_base;
     run->if_flag = (v->rflags & RFLAGS_IF) != 0;

@@ -20,11 +20,11 @@ static_assert(sizeof(struct kvm_xsave) == FPU_STATE_MAX, "KVM_GET_XSAVE gives th
 
 // KVM_GET_VCPU_EVENTS. Software interrupts and exceptions are left out: their instruction runs
 // again.
-static long get_events(struct vcpu *v, u64 arg)
+void vcpu_get_events(struct vcpu *v, struct kvm_vcpu_events *to)
 {
     const struct hv_event *e = &v->pending;
     bool interrupt = e->valid && e->type == EVENT_INTR, masked;
-    struct kvm_vcpu_events events = {
+    *to = (struct kvm_vcpu_events){
         .flags =
             KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM,
         .nmi.injected = e->valid && e->type == EVENT_NMI,
@@ -36,14 +36,13 @@ static long get_events(struct vcpu *v, u64 arg)
     };
 
     if (e->valid && e->type == EVENT_EXCEPTION) {
-        events.exception.injected = 1;
-        events.exception.nr = e->vector;
-        events.exception.has_error_code = e->has_error;
-        events.exception.error_code = e->error;
+        to->exception.injected = 1;
+        to->exception.nr = e->vector;
+        to->exception.has_error_code = e->has_error;
+        to->exception.error_code = e->error;
     }
-    hv_ops->get_blocking(v, &events.interrupt.shadow, &masked);
-    events.nmi.masked = masked;
-    return copy_to_user((void __user *)arg, &events, sizeof(events));
+    hv_ops->get_blocking(v, &to->interrupt.shadow, &masked);
+    to->nmi.masked = masked;
 }
 
 static bool events_valid(const struct kvm_vcpu_events *e)
@@ -65,34 +64,31 @@ static void set_interrupt(struct vcpu *v, u8 vector)
         v->pending = (struct hv_event){.valid = true, .vector = vector, .type = EVENT_INTR};
 }
 
-static long set_events(struct vcpu *v, u64 arg)
+int vcpu_set_events(struct vcpu *v, const struct kvm_vcpu_events *e)
 {
-    struct kvm_vcpu_events e;
     bool masked;
     u8 shadow;
 
-    if (copy_from_user(&e, (void __user *)arg, sizeof(e)))
-        return -EFAULT;
-    if (!events_valid(&e))
+    if (!events_valid(e))
         return -EINVAL;
     v->irq = -1;
     v->pending.valid = false;
-    if (e.exception.injected)
+    if (e->exception.injected)
         v->pending = (struct hv_event){.valid = true,
-                                       .vector = e.exception.nr,
+                                       .vector = e->exception.nr,
                                        .type = EVENT_EXCEPTION,
-                                       .has_error = e.exception.has_error_code,
-                                       .error = e.exception.error_code};
-    else if (e.nmi.injected)
+                                       .has_error = e->exception.has_error_code,
+                                       .error = e->exception.error_code};
+    else if (e->nmi.injected)
         v->pending = (struct hv_event){.valid = true, .vector = VEC_NMI, .type = EVENT_NMI};
-    if (e.interrupt.injected && !e.interrupt.soft)
-        set_interrupt(v, e.interrupt.nr);
-    if (e.flags & KVM_VCPUEVENT_VALID_NMI_PENDING)
-        v->nmis = min(e.nmi.pending, (u8)2);
+    if (e->interrupt.injected && !e->interrupt.soft)
+        set_interrupt(v, e->interrupt.nr);
+    if (e->flags & KVM_VCPUEVENT_VALID_NMI_PENDING)
+        v->nmis = min(e->nmi.pending, (u8)2);
     hv_ops->get_blocking(v, &shadow, &masked);
-    if (e.flags & KVM_VCPUEVENT_VALID_SHADOW)
-        shadow = e.interrupt.shadow;
-    hv_ops->set_blocking(v, shadow, e.nmi.masked);
+    if (e->flags & KVM_VCPUEVENT_VALID_SHADOW)
+        shadow = e->interrupt.shadow;
+    hv_ops->set_blocking(v, shadow, e->nmi.masked);
     return 0;
 }
 
@@ -200,11 +196,16 @@ static long get_cpuid(struct vcpu *v, u64 arg)
 
 long vcpu_state_ioctl(struct vcpu *v, u32 cmd, u64 arg)
 {
+    struct kvm_vcpu_events events;
+
     switch (cmd) {
     case KVM_GET_VCPU_EVENTS:
-        return get_events(v, arg);
+        vcpu_get_events(v, &events);
+        return copy_to_user((void __user *)arg, &events, sizeof(events));
     case KVM_SET_VCPU_EVENTS:
-        return set_events(v, arg);
+        if (copy_from_user(&events, (void __user *)arg, sizeof(events)))
+            return -EFAULT;
+        return vcpu_set_events(v, &events);
     case KVM_GET_XSAVE:
         return copy_to_user((void __user *)arg, v->fpu, sizeof(*v->fpu));
     case KVM_SET_XSAVE:

@@ -19,7 +19,6 @@
 #include "kernel/x86/log.h"
 
 #define FXSAVE_AREA 512
-#define MAX_MSRS 256 // in one KVM_GET_MSRS, as KVM has it
 
 void vcpu_load(struct vcpu *v)
 {
@@ -79,103 +78,6 @@ void vcpu_destroy(struct vcpu *v)
     vm_put(vm);
 }
 
-static long ioctl_get_regs(struct vcpu *v, u64 arg)
-{
-    const u64 *r = v->reg;
-    struct kvm_regs regs = {
-        .rax = r[RAX],
-        .rbx = r[RBX],
-        .rcx = r[RCX],
-        .rdx = r[RDX],
-        .rsi = r[RSI],
-        .rdi = r[RDI],
-        .rsp = r[RSP],
-        .rbp = r[RBP],
-        .r8 = r[R8],
-        .r9 = r[R9],
-        .r10 = r[R10],
-        .r11 = r[R11],
-        .r12 = r[R12],
-        .r13 = r[R13],
-        .r14 = r[R14],
-        .r15 = r[R15],
-        .rip = v->rip,
-        .rflags = v->rflags,
-    };
-    return copy_to_user((void __user *)arg, &regs, sizeof(regs));
-}
-
-static long ioctl_set_regs(struct vcpu *v, u64 arg)
-{
-    struct kvm_regs regs;
-
-    if (copy_from_user(&regs, (void __user *)arg, sizeof(regs)))
-        return -EFAULT;
-    const u64 values[GPRS] = {regs.rax, regs.rcx, regs.rdx, regs.rbx, regs.rsp, regs.rbp,
-                              regs.rsi, regs.rdi, regs.r8,  regs.r9,  regs.r10, regs.r11,
-                              regs.r12, regs.r13, regs.r14, regs.r15};
-    memcpy(v->reg, values, sizeof(values));
-    v->rip = regs.rip;
-    v->rflags = regs.rflags | RFLAGS_FIXED;
-    if (v->pending.type == EVENT_EXCEPTION)
-        v->pending.valid = false;
-    return 0;
-}
-
-static long ioctl_get_sregs(struct vcpu *v, u64 arg)
-{
-    struct kvm_sregs sregs = {0};
-
-    hv_ops->get_sregs(v, &sregs);
-    sregs.cr8 = v->cr8;
-    sregs.apic_base = v->apic_base;
-    if (v->pending.valid && v->pending.type == EVENT_INTR)
-        sregs.interrupt_bitmap[v->pending.vector / 64] |= BIT(v->pending.vector % 64);
-    return copy_to_user((void __user *)arg, &sregs, sizeof(sregs));
-}
-
-// What VMRUN or VMLAUNCH would refuse is EINVAL here (APM 2, 15.5.1; SDM 3C, 26.3.1).
-static bool sregs_valid(const struct kvm_sregs *s)
-{
-    bool paging = s->cr0 & CR0_PG;
-
-    if ((s->cr0 >> 32) || (paging && !(s->cr0 & CR0_PE)) ||
-        ((s->cr0 & CR0_NW) && !(s->cr0 & CR0_CD)))
-        return false;
-    if (s->efer & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
-        return false;
-    if (paging && (s->efer & EFER_LME) && (!(s->cr4 & CR4_PAE) || !(s->efer & EFER_LMA)))
-        return false;
-    if ((s->efer & EFER_LMA) && (!paging || !(s->efer & EFER_LME)))
-        return false;
-    if ((s->efer & EFER_LMA) && s->cs.l && s->cs.db)
-        return false;
-    return s->cr8 < 16 && guest_cr4_valid(s->cr4, s->efer);
-}
-
-static long ioctl_set_sregs(struct vcpu *v, u64 arg)
-{
-    struct kvm_sregs sregs;
-
-    if (copy_from_user(&sregs, (void __user *)arg, sizeof(sregs)))
-        return -EFAULT;
-    if (!sregs_valid(&sregs))
-        return -EINVAL;
-    if (vcpu_set_apic_base(v, sregs.apic_base, false))
-        return -EINVAL;
-    int err = hv_ops->set_sregs(v, &sregs);
-    if (err)
-        return err;
-    vcpu_set_cr8(v, sregs.cr8);
-    for (int vector = 0; vector < 256; vector++) {
-        if (sregs.interrupt_bitmap[vector / 64] & BIT(vector % 64)) {
-            v->pending = (struct hv_event){.valid = true, .vector = vector, .type = EVENT_INTR};
-            break;
-        }
-    }
-    return 0;
-}
-
 // The x87 and SSE part of struct kvm_fpu is FXSAVE's: SDM 1, table 10-2.
 static long ioctl_get_fpu(struct vcpu *v, u64 arg)
 {
@@ -217,46 +119,6 @@ static long ioctl_set_fpu(struct vcpu *v, u64 arg)
         return 0;
     memcpy(x, old, sizeof(old));
     return -EINVAL;
-}
-
-// KVM_GET_MSRS, KVM_SET_MSRS: how many were read or written before the first that is not there.
-static long ioctl_msrs(struct vcpu *v, u64 arg, bool write)
-{
-    struct kvm_msrs __user *user = (void *)arg;
-    struct kvm_msrs head;
-    struct kvm_msr_entry e;
-    u32 i;
-
-    if (copy_from_user(&head, user, sizeof(head)))
-        return -EFAULT;
-    if (head.nmsrs > MAX_MSRS)
-        return -E2BIG;
-    for (i = 0; i < head.nmsrs; i++) {
-        if (copy_from_user(&e, &user->entries[i], sizeof(e)))
-            return -EFAULT;
-        u64 value = e.data;
-        if (write ? msr_set(v, e.index, value) : msr_get(v, e.index, &value))
-            break;
-        e.data = value;
-        if (!write && copy_to_user(&user->entries[i], &e, sizeof(e)))
-            return -EFAULT;
-    }
-    return i;
-}
-
-static long ioctl_set_cpuid(struct vcpu *v, u64 arg)
-{
-    struct kvm_cpuid2 __user *user = (void *)arg;
-    struct kvm_cpuid2 head;
-
-    if (copy_from_user(&head, user, sizeof(head)))
-        return -EFAULT;
-    if (head.nent > HV_MAX_CPUID)
-        return -E2BIG;
-    if (copy_from_user(v->cpuid, user->entries, head.nent * sizeof(v->cpuid[0])))
-        return -EFAULT;
-    v->cpuid_count = head.nent;
-    return 0;
 }
 
 static long ioctl_interrupt(struct vcpu *v, u64 arg)
@@ -308,24 +170,20 @@ static long vcpu_ioctl_locked(struct vcpu *v, u32 cmd, u64 arg)
     switch (cmd) {
     case KVM_RUN:
         return arg ? -EINVAL : vcpu_run(v);
-    case KVM_GET_REGS:
-        return ioctl_get_regs(v, arg);
-    case KVM_SET_REGS:
-        return ioctl_set_regs(v, arg);
-    case KVM_GET_SREGS:
-        return ioctl_get_sregs(v, arg);
-    case KVM_SET_SREGS:
-        return ioctl_set_sregs(v, arg);
     case KVM_GET_FPU:
         return ioctl_get_fpu(v, arg);
     case KVM_SET_FPU:
         return ioctl_set_fpu(v, arg);
     case KVM_GET_MSRS:
-        return ioctl_msrs(v, arg, false);
+        return msrs_ioctl(v, arg, false);
     case KVM_SET_MSRS:
-        return ioctl_msrs(v, arg, true);
+        return msrs_ioctl(v, arg, true);
     case KVM_SET_CPUID2:
-        return ioctl_set_cpuid(v, arg);
+        return cpuid_set(v, arg);
+    case KVM_HAS_DEVICE_ATTR:
+    case KVM_GET_DEVICE_ATTR:
+    case KVM_SET_DEVICE_ATTR:
+        return vcpu_attribute(v, cmd, arg);
     case KVM_INTERRUPT:
         return ioctl_interrupt(v, arg);
     case KVM_NMI:
@@ -335,7 +193,9 @@ static long vcpu_ioctl_locked(struct vcpu *v, u32 cmd, u64 arg)
     case KVM_SET_SIGNAL_MASK:
         return ioctl_set_signal_mask(v, arg);
     default:
-        result = vcpu_state_ioctl(v, cmd, arg);
+        result = vcpu_regs_ioctl(v, cmd, arg);
+        if (result == -ENOTTY)
+            result = vcpu_state_ioctl(v, cmd, arg);
         return result == -ENOTTY ? irqchip_vcpu_ioctl(v, cmd, arg) : result;
     }
 }
@@ -406,8 +266,9 @@ static int vcpu_setup(struct vcpu *v)
     fpu_state_init(v->fpu);
     v->irq = -1;
     v->xcr0 = 1;
-    v->apic_base = 0xfee00000 | BIT(11) | (v->id == 0 ? BIT(8) : 0);
-    v->mp_state = v->vm->irqchip && v->id ? KVM_MP_STATE_UNINITIALIZED : KVM_MP_STATE_RUNNABLE;
+    v->apic_base = 0xfee00000 | BIT(11) | (vcpu_boots(v) ? APIC_BASE_BSP : 0);
+    v->mp_state =
+        v->vm->irqchip && !vcpu_boots(v) ? KVM_MP_STATE_UNINITIALIZED : KVM_MP_STATE_RUNNABLE;
     v->pat = 0x0007040600070406;
     v->tsc_offset = -v->vm->tsc_base;
     err = lapic_create(v);
@@ -416,7 +277,7 @@ static int vcpu_setup(struct vcpu *v)
 
 int vcpu_create(struct vm *vm, u32 id)
 {
-    if (id >= HV_MAX_VCPUS)
+    if (id >= (vm->max_vcpu_id ?: HV_MAX_VCPUS))
         return -EINVAL;
     if (vm->vcpu[id])
         return -EEXIST;

@@ -14,8 +14,6 @@
 #include "kernel/x86/clock.h"
 #include "kernel/x86/cpu.h"
 
-#define MIN_MMU_PAGES 64 // KVM_SET_NR_MMU_PAGES takes no fewer
-
 static struct list all_vms = LIST_INIT(all_vms);
 
 struct vm *vm_get(struct vm *vm)
@@ -91,18 +89,6 @@ static long ioctl_set_memory(struct vm *vm, u64 arg)
     return slot_set(vm, &region);
 }
 
-// KVM_SET_IDENTITY_MAP_ADDR, KVM_SET_TSS_ADDR: accepted for VMMs written for Intel CPUs without
-// unrestricted guest, which need the pages; nothing here does. KVM wants them before the first
-// vCPU.
-static long ioctl_compat_address(struct vm *vm)
-{
-    for (int i = 0; i < HV_MAX_VCPUS; i++) {
-        if (vm->vcpu[i])
-            return -EINVAL;
-    }
-    return 0;
-}
-
 static long vm_ioctl(struct file *f, u32 cmd, u64 arg)
 {
     struct vm *vm = f->private;
@@ -119,12 +105,6 @@ static long vm_ioctl(struct file *f, u32 cmd, u64 arg)
         return vm_check_extension(arg);
     case KVM_GET_DIRTY_LOG:
         return dirty_get(vm, arg);
-    case KVM_SET_TSS_ADDR:
-        return 0;
-    case KVM_SET_NR_MMU_PAGES: // nested tables are not limited but by the VM's cgroup
-        return arg < MIN_MMU_PAGES ? -EINVAL : 0;
-    case KVM_SET_IDENTITY_MAP_ADDR:
-        return ioctl_compat_address(vm);
     case KVM_REGISTER_COALESCED_MMIO:
     case KVM_UNREGISTER_COALESCED_MMIO:
         return coalesced_ioctl(vm, arg, cmd == KVM_REGISTER_COALESCED_MMIO);
@@ -132,7 +112,9 @@ static long vm_ioctl(struct file *f, u32 cmd, u64 arg)
     case KVM_IOEVENTFD:
         return eventfd_vm_ioctl(vm, cmd, arg);
     default:
-        result = kvmclock_vm_ioctl(vm, cmd, arg);
+        result = caps_vm_ioctl(vm, cmd, arg);
+        if (result == -ENOTTY)
+            result = kvmclock_vm_ioctl(vm, cmd, arg);
         return result == -ENOTTY ? irqchip_vm_ioctl(vm, cmd, arg) : result;
     }
 }

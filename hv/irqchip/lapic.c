@@ -161,7 +161,7 @@ void lapic_reset(struct lapic *l, bool power_on)
     lapic_timer_stop(l);
     memset(l->reg, 0, sizeof(l->reg));
     if (power_on)
-        v->apic_base = 0xfee00000 | APIC_BASE_ENABLED | (v->id == 0 ? APIC_BASE_BSP : 0);
+        v->apic_base = 0xfee00000 | APIC_BASE_ENABLED | (vcpu_boots(v) ? APIC_BASE_BSP : 0);
     *lapic_reg(l, LAPIC_ID) = power_on ? v->id << 24 : id;
     *lapic_reg(l, LAPIC_LDR) = lapic_x2(l) ? ldr : 0;
     *lapic_reg(l, LAPIC_VERSION) = 0x14 | 5 << 16; // six LVT entries
@@ -169,7 +169,7 @@ void lapic_reset(struct lapic *l, bool power_on)
     *lapic_reg(l, LAPIC_SPIV) = 0xff;
     for (enum lapic_reg lvt = LAPIC_LVT_TIMER; lvt <= LAPIC_LVT_ERROR; lvt += 16)
         *lapic_reg(l, lvt) = LVT_MASKED;
-    if (v->id == 0)
+    if (vcpu_boots(v))
         *lapic_reg(l, LAPIC_LVT_LINT0) = APIC_MODE_EXTINT << 8;
     l->errors = 0;
     l->tsc_deadline = 0;

@@ -73,7 +73,7 @@ static void take_init(struct vcpu *v)
     v->nmis = 0;
     hv_ops->vcpu_reset(v);
     lapic_reset(v->lapic, false);
-    v->mp_state = v->id == 0 ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_INIT_RECEIVED;
+    v->mp_state = vcpu_boots(v) ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_INIT_RECEIVED;
 }
 
 // SDM 3A, 8.4.4.2: real mode, at the start of the page that the IPI's vector names.

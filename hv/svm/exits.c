@@ -138,8 +138,9 @@ static enum hv_exit_kind simple_kind(u32 code)
     case VMEXIT_INVLPGA:
     case VMEXIT_VMRUN:
     case VMEXIT_VMMCALL + 1 ... VMEXIT_SKINIT:
-    case VMEXIT_MONITOR ... VMEXIT_MWAIT_ARMED:
         return HV_EXIT_UNDEFINED;
+    case VMEXIT_MONITOR ... VMEXIT_MWAIT_ARMED:
+        return HV_EXIT_MWAIT;
     case VMEXIT_XSETBV:
         return HV_EXIT_XSETBV;
     case VMEXIT_VMMCALL:

@@ -150,11 +150,12 @@ static enum hv_exit_kind simple_kind(u32 reason)
     case REASON_GETSEC:
     case REASON_RDPMC:
     case REASON_VMCALL + 1 ... REASON_VMXON:
-    case REASON_MWAIT:
-    case REASON_MONITOR:
     case REASON_INVEPT:
     case REASON_INVVPID:
         return HV_EXIT_UNDEFINED;
+    case REASON_MWAIT:
+    case REASON_MONITOR:
+        return HV_EXIT_MWAIT;
     default:
         return HV_EXIT_UNKNOWN;
     }
