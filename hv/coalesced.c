@@ -32,13 +32,14 @@ static bool put(struct vm *vm, const struct kvm_coalesced_mmio *entry)
 bool coalesced_write(struct vm *vm, bool pio, u64 addr, u8 size, u64 value)
 {
     struct kvm_coalesced_mmio entry = {.phys_addr = addr, .len = size, .pio = pio};
+    u32 i = 0;
 
+    if (!vm->zones_used)
+        return false;
+    while (i < HV_MAX_ZONES && !within(&vm->zone[i], pio, addr, size))
+        i++;
     memcpy(entry.data, &value, sizeof(value));
-    for (u32 i = 0; i < HV_MAX_ZONES && vm->zones_used; i++) {
-        if (within(&vm->zone[i], pio, addr, size))
-            return put(vm, &entry);
-    }
-    return false;
+    return i < HV_MAX_ZONES && put(vm, &entry);
 }
 
 static long add_zone(struct vm *vm, const struct kvm_coalesced_mmio_zone *zone)

@@ -120,14 +120,18 @@ struct memslot {
     u64 **dirty; // the log's bitmap, a page each; NULL: not logged
 };
 
+#define NOTHING_PEEKED 1 // no page has this address
+
 struct vm {
     u32 refs;              // the VM's file and each vCPU
     struct aspace *aspace; // the VMM's; no reference; NULL once it is gone
     struct aspace_watcher watcher;
     struct memslot slot[HV_MAX_SLOTS];
-    u32 last_slot;         // where slot_find found something last
-    u32 slot_end;          // no slot from here on was ever used
-    paddr_t nested_root;   // nested page table / EPT
+    u32 last_slot;       // where slot_find found something last
+    u32 slot_end;        // no slot from here on was ever used
+    paddr_t nested_root; // nested page table / EPT
+    u64 peeked;          // the page that nested_peek() found last; NOTHING_PEEKED
+    const void *peeked_at;
     struct cgroup *cgroup; // pays for the nested tables
     struct vcpu *vcpu[HV_MAX_VCPUS];
     u32 boot_cpu;            // the vCPU that runs first
@@ -196,8 +200,8 @@ struct vcpu {
     u64 sigmask;
     bool has_sigmask;
 
-    u64 exits, exits_by_kind[HV_EXIT_UNKNOWN + 1];
-    void *vendor; // struct svm_vcpu, struct vmx_vcpu
+    u64 exits[HV_EXIT_UNKNOWN + 1]; // by kind
+    void *vendor;                   // struct svm_vcpu, struct vmx_vcpu
 };
 
 // What a processor vendor provides.

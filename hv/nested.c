@@ -23,6 +23,7 @@ int nested_create(struct vm *vm)
     if (!root)
         return -ENOMEM;
     vm->nested_root = page_to_phys(root);
+    vm->peeked = NOTHING_PEEKED;
     return 0;
 }
 
@@ -50,6 +51,7 @@ static u64 *walk(struct vm *vm, u64 gpa, int to_level, bool create)
 {
     u64 *entry = (u64 *)phys_to_virt(vm->nested_root) + pt_index(gpa, LEVELS);
 
+#pragma GCC unroll 3 // each nested fault comes here
     for (int level = LEVELS - 1; level >= to_level; level--) {
         if (!*entry) {
             struct page *table = create ? frame_alloc_charged(vm->cgroup, FRAME_ZERO) : NULL;
@@ -64,16 +66,19 @@ static u64 *walk(struct vm *vm, u64 gpa, int to_level, bool create)
 
 const void *nested_peek(struct vm *vm, u64 gpa)
 {
-    u64 entry = vm->nested_root;
+    u64 page = gpa & PAGE_MASK, entry = vm->nested_root;
+    int level = LEVELS;
 
-    for (int level = LEVELS; level >= 1; level--) {
-        entry = ((u64 *)phys_to_virt(entry & PTE_ADDR))[pt_index(gpa, level)];
+    if (page != vm->peeked) {
+        do
+            entry = ((u64 *)phys_to_virt(entry & PTE_ADDR))[pt_index(gpa, level--)];
+        while (level && entry && !(entry & PTE_PS));
         if (!entry)
             return NULL;
-        if (level == LARGE_LEVEL && entry & PTE_PS)
-            return phys_to_virt(entry & PTE_ADDR) + (gpa & (LARGE_SIZE - 1));
+        vm->peeked = page;
+        vm->peeked_at = phys_to_virt(entry & PTE_ADDR) + (level ? page & (LARGE_SIZE - 1) : 0);
     }
-    return phys_to_virt(entry & PTE_ADDR) + (gpa & ~PAGE_MASK);
+    return vm->peeked_at + (gpa & ~PAGE_MASK);
 }
 
 // The block of memory that the 2 MiB around gpa are, if one entry may map them.
@@ -173,6 +178,7 @@ void nested_protect(struct vm *vm, u64 gpa)
 
 void nested_zap(struct vm *vm, u64 gpa, u64 size)
 {
+    vm->peeked = NOTHING_PEEKED;
     if (vm->nested_root && zap_table(vm->nested_root, LEVELS, 0, gpa, gpa + size))
         vm_kick_all(vm);
 }

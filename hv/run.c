@@ -22,22 +22,26 @@ static bool wants_window(const struct vcpu *v)
 }
 
 // Chooses what to inject now (SDM 3A, 6.9): what was cut short first, then an NMI, then an
-// interrupt if the guest takes them.
-static void inject_pending(struct vcpu *v)
+// interrupt if the guest takes them. What cannot come yet, or `window`, asks for an exit when it
+// can.
+static void inject_pending(struct vcpu *v, bool window)
 {
     if (!v->pending.valid && v->nmis && hv_ops->nmi_allowed(v)) {
         v->nmis--;
         v->pending = (struct hv_event){.valid = true, .vector = 2, .type = EVENT_NMI};
     }
-    if (!v->pending.valid && vcpu_has_interrupt(v) && hv_ops->irq_allowed(v))
+    bool waiting = vcpu_has_interrupt(v);
+    if (waiting && !v->pending.valid && hv_ops->irq_allowed(v)) {
         v->pending =
             (struct hv_event){.valid = true, .vector = vcpu_take_interrupt(v), .type = EVENT_INTR};
+        waiting = vcpu_has_interrupt(v);
+    }
     if (v->pending.valid) {
         hv_ops->inject(v, &v->pending);
         v->pending.valid = false;
     }
     hv_ops->want_nmi_window(v, v->nmis);
-    hv_ops->want_irq_window(v, vcpu_has_interrupt(v) || wants_window(v));
+    hv_ops->want_irq_window(v, waiting || window);
 }
 
 // Guests change XCR0 without an exit on CPUs that do not intercept XSETBV; the host's own counts
@@ -54,12 +58,12 @@ static void switch_xcr0(struct vcpu *v, bool to_guest)
         xsetbv(0, to_guest ? v->xcr0 : host);
 }
 
-// One stay in the guest. The kernel lock is dropped in it, and interrupts that end it are served
-// before it is taken again.
-static void enter_guest(struct vcpu *v)
+// One stay in the guest, which ends when it can take an interrupt if `window`. The kernel lock is
+// dropped in it, and interrupts that end it are served before it is taken again.
+static void enter_guest(struct vcpu *v, bool window)
 {
     vcpu_load(v);
-    inject_pending(v);
+    inject_pending(v, window);
     if (v->flush_wanted) {
         v->flush_wanted = false;
         hv_ops->flush(v);
@@ -74,7 +78,6 @@ static void enter_guest(struct vcpu *v)
     sti_cli();
     klock_acquire();
     account_kernel_entry();
-    v->exits++;
     hv_ops->decode_exit(v);
 }
 
@@ -113,14 +116,15 @@ static long run_loop(struct vcpu *v)
                 return err;
             continue;
         }
-        if (wants_window(v) && v->irq < 0 && !v->pending.valid && hv_ops->irq_allowed(v)) {
+        bool window = wants_window(v);
+        if (window && v->irq < 0 && !v->pending.valid && hv_ops->irq_allowed(v)) {
             run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
             return 0;
         }
         if (v->clock_stale)
             kvmclock_update(v);
-        enter_guest(v);
-        v->exits_by_kind[v->exit.kind]++;
+        enter_guest(v, window);
+        v->exits[v->exit.kind]++;
         int result = handle_exit(v);
         if (result != RESUME)
             return result;

@@ -39,6 +39,15 @@ void vm_put(struct vm *vm)
     kfree(vm);
 }
 
+static u64 exits_of(const struct vcpu *v)
+{
+    u64 sum = 0;
+
+    for (unsigned kind = 0; kind < ARRAY_SIZE(v->exits); kind++)
+        sum += v->exits[kind];
+    return sum;
+}
+
 bool hv_process_counts(const struct process *p, u32 *vcpus, u64 *exits)
 {
     bool found = false;
@@ -52,7 +61,7 @@ bool hv_process_counts(const struct process *p, u32 *vcpus, u64 *exits)
         found = true;
         for (int i = 0; i < HV_MAX_VCPUS; i++) {
             *vcpus += vm->vcpu[i] != NULL;
-            *exits += vm->vcpu[i] ? vm->vcpu[i]->exits : 0;
+            *exits += vm->vcpu[i] ? exits_of(vm->vcpu[i]) : 0;
         }
     }
     return found;

@@ -20,6 +20,7 @@ static struct svm_cpu {
     u64 generation;
     u8 save_area[4096] __aligned(4096); // VM_HSAVE_PA
     struct vmcb host __aligned(4096);   // what VMSAVE keeps of the host
+    paddr_t host_pa;
 } svm_cpu[MAX_CPUS];
 
 static u32 first_asid = 1, asid_count;
@@ -99,6 +100,7 @@ static int svm_vcpu_create(struct vcpu *v)
         return -ENOMEM;
     }
     s->vmcb = page_to_virt(page);
+    s->vmcb_pa = page_to_phys(page);
     v->vendor = s;
     v->cpu = MAX_CPUS;
 
@@ -151,8 +153,9 @@ static void svm_vcpu_load(struct vcpu *v)
     if (v->cpu != this_cpu()->id || s->asid_generation != c->generation)
         take_asid(c, s);
     v->cpu = this_cpu()->id;
+    c->host_pa = virt_to_phys(&c->host);
     if (!root_partition)
-        vmsave(virt_to_phys(&c->host));
+        vmsave(c->host_pa);
 }
 
 static void svm_vcpu_put(struct vcpu *v)
@@ -185,7 +188,7 @@ static void svm_enter(struct vcpu *v)
     // LME means nothing there, and no guest changes EFER or CR4 without an exit.
     u64 hidden = b->cr4 & CR4_PAE ? 0 : b->efer & EFER_LME;
     b->efer &= ~hidden;
-    run_vmcb(virt_to_phys(b), virt_to_phys(&svm_cpu[v->cpu].host), v->reg);
+    run_vmcb(svm_of(v)->vmcb_pa, svm_cpu[v->cpu].host_pa, v->reg);
     b->efer |= hidden;
     svm_step_end(v);
 

@@ -5,6 +5,7 @@
 
 struct svm_vcpu {
     struct vmcb *vmcb;
+    paddr_t vmcb_pa;
     u32 asid;
     u64 asid_generation; // of the CPU it was taken on
     // Without virtual NMIs in the CPU: an NMI's handler runs, until an IRET has come and gone.

@@ -229,7 +229,8 @@ static int fault_write_protected(struct fault *f)
     return 0;
 }
 
-static int fault_once(struct aspace *as, vaddr_t va, u32 pf_flags)
+// The entry of va is in *pte after 0.
+static int fault_once(struct aspace *as, vaddr_t va, u32 pf_flags, pte_t **pte)
 {
     if (va >= USER_END)
         return -EFAULT;
@@ -240,36 +241,40 @@ static int fault_once(struct aspace *as, vaddr_t va, u32 pf_flags)
     f.pte = pagetable_walk(as->pml4, va, true, as->cgroup);
     if (!f.pte)
         return -ENOMEM;
-    if (!*f.pte)
-        return f.area->object ? fault_object(&f) : fault_anonymous(&f);
-    if (f.write && !(*f.pte & PTE_W))
+    *pte = f.pte;
+    if (*f.pte && (!f.write || *f.pte & PTE_W)) {
+        tlb_flush_page(f.va); // this CPU looked before the entry allowed it
+        return 0;
+    }
+    as->faults++;
+    if (*f.pte)
         return fault_write_protected(&f);
-    tlb_flush_page(f.va); // this CPU looked before the entry allowed it
-    return 0;
+    return f.area->object ? fault_object(&f) : fault_anonymous(&f);
 }
 
-int aspace_fault(struct aspace *as, vaddr_t va, u32 pf_flags)
+static int fault_in(struct aspace *as, vaddr_t va, u32 pf_flags, pte_t **pte)
 {
     int err;
-    as->faults++;
     do
-        err = fault_once(as, va, pf_flags);
+        err = fault_once(as, va, pf_flags, pte);
     while (err == -EAGAIN);
     return err;
 }
 
+int aspace_fault(struct aspace *as, vaddr_t va, u32 pf_flags)
+{
+    pte_t *pte;
+    return fault_in(as, va, pf_flags, &pte);
+}
+
 struct page *aspace_get_page(struct aspace *as, vaddr_t va, bool write, bool *writable)
 {
-    for (;;) {
-        pte_t *pte = va < USER_END ? pagetable_walk(as->pml4, va, false, NULL) : NULL;
-        if (pte && *pte & PTE_P && (!write || *pte & PTE_W)) {
-            *writable = *pte & PTE_W;
-            return page_get(phys_to_page(*pte & PTE_ADDR));
-        }
-        int err = aspace_fault(as, va, PF_USER | (write ? PF_WRITE : 0));
-        if (err)
-            return ERR_PTR(err);
-    }
+    pte_t *pte;
+    int err = fault_in(as, va, PF_USER | (write ? PF_WRITE : 0), &pte);
+    if (err)
+        return ERR_PTR(err);
+    *writable = *pte & PTE_W;
+    return page_get(phys_to_page(*pte & PTE_ADDR));
 }
 
 struct page *aspace_block(struct aspace *as, vaddr_t va)

@@ -172,11 +172,8 @@ bool page_charge(struct page *p, struct cgroup *cg)
     return true;
 }
 
-void page_put(struct page *p)
+void page_free(struct page *p)
 {
-    assert(p->refs > 0);
-    if (--p->refs > 0)
-        return;
     unsigned order = p->order;
     if (p->cgroup) {
         cgroup_uncharge_memory(p->cgroup, PAGE_SIZE << order);

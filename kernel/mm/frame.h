@@ -5,6 +5,7 @@
 #pragma once
 #include "kernel/lib/list.h"
 #include "kernel/lib/types.h"
+#include "kernel/x86/log.h"
 #include "kernel/x86/paging.h"
 
 struct cgroup;
@@ -57,8 +58,14 @@ static inline struct page *page_get(struct page *p)
     p->refs++;
     return p;
 }
+void page_free(struct page *p); // page_put's: nobody has a reference
 // Drops a reference; with the last one the block is uncharged and free.
-void page_put(struct page *p);
+static inline void page_put(struct page *p)
+{
+    assert(p->refs > 0);
+    if (--p->refs == 0)
+        page_free(p);
+}
 
 extern struct page *frame_array; // by frame number
 extern u64 frame_array_size;

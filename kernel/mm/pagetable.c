@@ -64,6 +64,7 @@ void pagetable_destroy(paddr_t pml4)
 pte_t *pagetable_walk(paddr_t pml4, vaddr_t va, bool create, struct cgroup *cg)
 {
     pte_t *table = phys_to_virt(pml4);
+#pragma GCC unroll 4 // each page fault comes here twice
     for (int level = 4; level > 1; level--) {
         pte_t *entry = &table[pt_index(va, level)];
         if (!*entry) {

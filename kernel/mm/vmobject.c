@@ -26,6 +26,7 @@ void vmobject_put(struct vmobject *obj)
 struct anon_object {
     struct vmobject obj;
     struct pagemap map; // each page in it has a reference
+    bool holes_read;    // the zero page was given for one
 };
 
 static struct anon_object *to_anon(struct vmobject *obj)
@@ -47,8 +48,10 @@ static struct page *anon_get_page(struct vmobject *obj, u64 index, bool write, s
     struct page *p = pagemap_get(&anon->map, index);
     if (p)
         return page_get(p);
-    if (!write)
+    if (!write) {
+        anon->holes_read = true;
         return page_get(zero_page());
+    }
     p = frame_alloc_charged(cg, FRAME_ZERO);
     if (!p)
         return ERR_PTR(-ENOMEM);
@@ -57,7 +60,8 @@ static struct page *anon_get_page(struct vmobject *obj, u64 index, bool write, s
         return ERR_PTR(-ENOMEM);
     }
     // Whoever has read the hole maps the zero page there: let them fault again.
-    aspace_unmap_object_page(obj, index, zero_page());
+    if (anon->holes_read)
+        aspace_unmap_object_page(obj, index, zero_page());
     return page_get(p);
 }
 

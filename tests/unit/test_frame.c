@@ -111,6 +111,26 @@ static void charges_follow_the_frame(void)
     expect(cgroup_remove(a), 0);
 }
 
+static void runs_are_paid_for_frame_by_frame(void)
+{
+    struct cgroup *cg = cgroup_create(&cgroup_root, "runs");
+    u64 before = frame_free_count();
+    cg->memory.max = 600 * PAGE_SIZE;
+    struct page *run = frame_alloc_run(9, cg);
+    expect(run != NULL, 1);
+    expect(page_to_phys(run) % (512 * PAGE_SIZE), 0);
+    expect(cg->memory.usage, 512 * PAGE_SIZE);
+    expect(frame_alloc_run(9, cg) == NULL, 1); // over the limit: no kill
+    expect(kills, 0);
+    for (unsigned i = 0; i < 512; i++) {
+        expect(cg->memory.usage, (512 - i) * PAGE_SIZE);
+        expect(*(u64 *)page_to_virt(run + i), 0);
+        page_put(run + i);
+    }
+    expect(frame_free_count(), before);
+    expect(cgroup_remove(cg), 0);
+}
+
 static void objects_keep_their_contents(void)
 {
     enum { LIVE = 500 };
@@ -205,6 +225,7 @@ int main(void)
     u64 kept = at_start - frame_free_count();
     expect(kept <= 8, 1); // one empty slab a class at most
     reserved_memory_is_never_handed_out();
+    runs_are_paid_for_frame_by_frame();
     charges_follow_the_frame();
     charged_objects_are_paid_until_freed();
     modules_can_be_released();
