@@ -87,7 +87,8 @@ static long fd_readlink(const struct proc_node *n, char *buf, size_t size)
     if (f->path.dentry)
         len = path_as_link(&f->path, buf, size);
     else if (f->inode)
-        len = snprintf(buf, size, "pipe:[%lu]", f->inode->ino);
+        len = snprintf(buf, size, "%s:[%lu]", S_ISSOCK(f->inode->mode) ? "socket" : "pipe",
+                       f->inode->ino);
     else
         len = snprintf(buf, size, "anon_inode:%s", f->name ? f->name : "?");
     file_put(f);

@@ -11,14 +11,12 @@
 #include "kernel/mm/usercopy.h"
 #include "kernel/syscall/name.h"
 #include "kernel/syscall/syscall.h"
+#include "kernel/syscall/vector.h"
 #include "kernel/task/sched.h"
 #include "kernel/task/signal.h"
 
-#define SEEK_MAX_K 4        // SEEK_HOLE
-#define RW_MAX 0x7ffff000UL // bytes in one call, as in Linux
+#define SEEK_MAX_K 4 // SEEK_HOLE
 #define SENDFILE_CHUNK 16384
-
-static_assert(sizeof(struct iovec) == sizeof(struct iovec_k), "copied as it is");
 
 typedef long (*transfer_fn)(struct file *f, struct uio *u, u64 *pos);
 
@@ -69,31 +67,6 @@ long sys_pread64(int fd, void *buf, size_t count, s64 offset)
 long sys_pwrite64(int fd, const void *buf, size_t count, s64 offset)
 {
     return transfer_at(fd, (void *)buf, count, offset, file_write);
-}
-
-// The user's array of buffers in `few` or in memory of its own, empty ones left out.
-static long vector_get(struct uio *u, const void __user *iov, int count, struct iovec_k *few,
-                       int few_count)
-{
-    struct iovec_k *v = few;
-    u64 total = 0;
-
-    if (count < 0 || count > UIO_MAXIOV)
-        return -EINVAL;
-    if (count > few_count && !(v = kmalloc(count * sizeof(*v))))
-        return -ENOMEM;
-    *u = (struct uio){.user = true, .iov = v};
-    int err = copy_from_user(v, iov, count * sizeof(*v));
-    for (int n = 0; n < count && !err; n++) {
-        if ((s64)v[n].len < 0)
-            err = -EINVAL;
-        v[n].len = min(v[n].len, RW_MAX - total);
-        total += v[n].len;
-        if (v[n].len)
-            v[u->iovcnt++] = v[n];
-    }
-    u->resid = total;
-    return err;
 }
 
 static long transfer_vector(int fd, const void *iov, int count, const u64 *offset, transfer_fn fn)

@@ -26,10 +26,13 @@ viv_syscall: /* %eax: number; arguments as C passes them */
 1:  mov %rax, %rdi
     jmp viv_fail
 
+    stub accept, __NR_accept
+    stub accept4, __NR_accept4
     stub access, __NR_access
     stub acct, __NR_acct
     stub alarm, __NR_alarm
     stub arch_prctl, __NR_arch_prctl
+    stub bind, __NR_bind
     stub capget, __NR_capget
     stub capset, __NR_capset
     stub chdir, __NR_chdir
@@ -41,6 +44,7 @@ viv_syscall: /* %eax: number; arguments as C passes them */
     stub clock_settime, __NR_clock_settime
     stub close, __NR_close
     stub close_range, __NR_close_range
+    stub connect, __NR_connect
     stub creat, __NR_creat
     stub dup, __NR_dup
     stub dup2, __NR_dup2
@@ -72,6 +76,7 @@ viv_syscall: /* %eax: number; arguments as C passes them */
     stub getgid, __NR_getgid
     stub getgroups, __NR_getgroups
     stub getitimer, __NR_getitimer
+    stub getpeername, __NR_getpeername
     stub getpgid, __NR_getpgid
     stub getpgrp, __NR_getpgrp
     stub getpid, __NR_getpid
@@ -82,6 +87,8 @@ viv_syscall: /* %eax: number; arguments as C passes them */
     stub getrlimit, __NR_getrlimit
     stub getrusage, __NR_getrusage
     stub getsid, __NR_getsid
+    stub getsockname, __NR_getsockname
+    stub getsockopt, __NR_getsockopt
     stub gettid, __NR_gettid
     stub gettimeofday, __NR_gettimeofday
     stub getuid, __NR_getuid
@@ -91,6 +98,7 @@ viv_syscall: /* %eax: number; arguments as C passes them */
     stub lchown, __NR_lchown
     stub link, __NR_link
     stub linkat, __NR_linkat
+    stub listen, __NR_listen
     stub lseek, __NR_lseek
     stub lstat, __NR_lstat
     stub madvise, __NR_madvise
@@ -129,6 +137,8 @@ viv_syscall: /* %eax: number; arguments as C passes them */
     stub readlink, __NR_readlink
     stub readlinkat, __NR_readlinkat
     stub readv, __NR_readv
+    stub recvfrom, __NR_recvfrom
+    stub recvmsg, __NR_recvmsg
     stub rename, __NR_rename
     stub renameat, __NR_renameat
     stub renameat2, __NR_renameat2
@@ -139,6 +149,8 @@ viv_syscall: /* %eax: number; arguments as C passes them */
     stub sched_yield, __NR_sched_yield
     stub select, __NR_select
     stub sendfile, __NR_sendfile
+    stub sendmsg, __NR_sendmsg
+    stub sendto, __NR_sendto
     stub setdomainname, __NR_setdomainname
     stub setgid, __NR_setgid
     stub setgroups, __NR_setgroups
@@ -153,9 +165,13 @@ viv_syscall: /* %eax: number; arguments as C passes them */
     stub setreuid, __NR_setreuid
     stub setrlimit, __NR_setrlimit
     stub setsid, __NR_setsid
+    stub setsockopt, __NR_setsockopt
     stub settimeofday, __NR_settimeofday
     stub setuid, __NR_setuid
+    stub shutdown, __NR_shutdown
     stub sigaltstack, __NR_sigaltstack
+    stub socket, __NR_socket
+    stub socketpair, __NR_socketpair
     stub stat, __NR_stat
     stub statfs, __NR_statfs
     stub symlink, __NR_symlink
@@ -164,6 +180,9 @@ viv_syscall: /* %eax: number; arguments as C passes them */
     stub syncfs, __NR_syncfs
     stub sysinfo, __NR_sysinfo
     stub tgkill, __NR_tgkill
+    stub timerfd_create, __NR_timerfd_create
+    stub timerfd_gettime, __NR_timerfd_gettime
+    stub timerfd_settime, __NR_timerfd_settime
     stub times, __NR_times
     stub truncate, __NR_truncate
     stub umask, __NR_umask

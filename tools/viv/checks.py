@@ -9,7 +9,7 @@ from . import paths, references, source
 FLOORS = {
     "kernel/main.c": 5, "kernel/syscall/": 5,
     "hv/": 4, "container/overlay": 4, "container/cgroupfs": 4, "kernel/procfs/": 4, "kernel/fs/cgroupfs": 4,
-    "kernel/fs/": 3, "kernel/dev/": 3,
+    "kernel/fs/": 3, "kernel/dev/": 3, "kernel/net/": 3,
     "kernel/task/": 2,
     "kernel/mm/": 1, "container/cgroup/": 1, "container/ns/": 1,
     "kernel/lib/": 0, "kernel/x86/": 0, "kernel/boot/": 0,
@@ -17,10 +17,11 @@ FLOORS = {
 # What user programs may see of the kernel's tree.
 USER_MAY_SEE = ("user/", "libc/", "kernel/syscall/table.h")
 
-# kernel/ holds 192 of Linux's system calls (tiers T1, T2, T2t, T2c) with what stands behind them: job control and ptys, real-time
-# signals, futexes, epoll, mount namespaces, procfs. That is 110 lines a call, not the 80 that the first budget of 14,000 assumed.
+# kernel/ holds 213 of Linux's system calls (tiers T1, T2, T2t, T2c) with what stands behind them: job control and ptys, real-time
+# signals, futexes, epoll, mount namespaces, procfs, sockets. That is 110 lines a call, not the 80 that the first budget of 14,000
+# assumed.
 BUDGETS = {
-    "kernel/": 22500, "hv/": 8300, "hv/vmx/": 1400, "hv/svm/": 1400, "container/": 4500,
+    "kernel/": 23400, "hv/": 8300, "hv/vmx/": 1400, "hv/svm/": 1400, "container/": 4500,
     "user/ctr/": 2500, "user/lib/oci/": 1700, "user/vmm/": 5200, "user/bt/": 1200,
 }
 FILE_LINES = 500
