@@ -16,6 +16,8 @@
 #define LIMIT 100000
 #include "tests/fuzz/kvm_ioctls.h"
 
+#include "tests/fuzz/free.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -200,14 +202,6 @@ static void do_round(uint64_t seed)
              : status == BAD_FAULT << 8   ? ": a fault outside guest memory"
                                           : "");
     check_good_vm();
-}
-
-static long free_kib(void)
-{
-    sleep_ms(50); /* what ends last is given back by those who wait for it */
-    const char *line = strstr(read_file("/proc/meminfo"), "MemFree:");
-    CHECK(line);
-    return atol(line + strlen("MemFree:"));
 }
 
 static void print_totals(uint64_t rounds)

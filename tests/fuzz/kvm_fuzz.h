@@ -7,7 +7,7 @@
 
 #include "tests/fuzz/rnd.h"
 
-enum { MAX_CPUS = 3, MAX_FDS = 8, BUFFER = 8192, SLACK_KIB = 64, HOLE = 0x800000 };
+enum { MAX_CPUS = 3, MAX_FDS = 8, BUFFER = 8192, HOLE = 0x800000 };
 #define NOWHERE 0xffff800000000000ull /* from here on are addresses that are not user space's */
 
 /* How a round ends that went wrong. */

@@ -10,7 +10,7 @@ HELP = """Vivarium: processes, containers and virtual machines in one small kern
   ./viv exec ... -- CMD  run one command inside and print exactly its output (./viv exec --help)
   ./viv test [PATTERN]   check the source, run all tests on both backends (./viv test --help)
   ./viv demo             one computation as a process, in a container and in a virtual machine, compared
-  ./viv fuzz             random guests and random calls on /dev/kvm, from a seed (./viv fuzz --help)
+  ./viv fuzz             random guests, calls on /dev/kvm and virtqueues, from a seed (./viv fuzz --help)
   ./viv bench            what things cost, in instructions, beside Linux's figures
   ./viv gdb              GDB with symbols on the running kernel, or on a fresh one stopped at its start
   ./viv lab start N DIR  make the starter of lab N in DIR

@@ -25,6 +25,9 @@ void pic_enable(uint16_t inputs);
 /* Channel 0 of the 8254 at hz interrupts a second. */
 void timer_start(unsigned hz);
 
+/* Starts the second processor of two in f, which must not return and takes no traps. */
+void second_cpu_start(void (*f)(void));
+
 /* What the loader gave. */
 struct module {
     const char *data;

@@ -147,7 +147,7 @@ gdt_pointer:
     .word . - gdt - 1
     .quad gdt
 
-    .globl boot_info, boot_magic, guest_recovery
+    .globl boot_info, boot_magic, guest_recovery, gdt, pml4
 boot_info:      .long 0
 boot_magic:     .long 0
 guest_recovery: .quad 0
