@@ -121,7 +121,7 @@ bool guest_cr4_valid(u64 cr4, u64 efer)
 
 static int advance(struct vcpu *v)
 {
-    hv_ops->advance(v, instruction_length(v));
+    vcpu_advance(v, instruction_length(v));
     return RESUME;
 }
 
@@ -271,6 +271,8 @@ int handle_exit(struct vcpu *v)
         return exit_xsetbv(v);
     case HV_EXIT_HYPERCALL:
         return exit_hypercall(v);
+    case HV_EXIT_DEBUG:
+        return exit_debug(v, v->exit.debug.vector, v->exit.debug.dr6);
     case HV_EXIT_SHUTDOWN:
         return exit_shutdown(v);
     case HV_EXIT_FAIL_ENTRY:
@@ -286,9 +288,8 @@ int complete_userspace(struct vcpu *v)
     int kind = v->completion.kind;
 
     v->completion.kind = COMPLETE_NONE;
-    if (kind == COMPLETE_IO)
-        return complete_io(v);
-    if (kind == COMPLETE_MMIO)
-        return complete_mmio(v);
-    return RESUME;
+    int result = kind == COMPLETE_IO     ? complete_io(v)
+                 : kind == COMPLETE_MMIO ? complete_mmio(v)
+                                         : RESUME;
+    return result == RESUME && v->stepped ? debug_stepped(v) : result;
 }

@@ -56,6 +56,7 @@ enum hv_exit_kind {
     HV_EXIT_MWAIT,      // MONITOR, too
     HV_EXIT_XSETBV,
     HV_EXIT_HYPERCALL,
+    HV_EXIT_DEBUG,      // for the debugger outside
     HV_EXIT_SHUTDOWN,   // triple fault
     HV_EXIT_FAIL_ENTRY, // the CPU refused the guest's state
     HV_EXIT_HANDLED,    // the vendor's code did all there was to do
@@ -77,6 +78,10 @@ struct hv_exit {
         u64 gpa;
         bool write, fetch;
     } fault;
+    struct {
+        u8 vector;
+        u64 dr6;
+    } debug;
 };
 
 // An event for the guest: an interrupt, an NMI or an exception.
@@ -164,6 +169,9 @@ struct vcpu {
     u64 reg[GPRS]; // RAX and RSP too, whatever the vendor keeps in its own block
     u64 rip, rflags;
     u64 dr[4], dr6, dr7;
+    u32 debug;       // KVM_GUESTDBG_*, 0: no debugger
+    u64 debug_dr[8]; // with KVM_GUESTDBG_USE_HW_BP the CPU has these instead of the guest's
+    bool stepped;    // an instruction that exits was stepped over for the debugger
     u64 xcr0;
     u64 apic_base, cr8, misc_enable, pat, tsc_offset, tsc_adjust, platform_info;
     struct fpu_state *fpu;
@@ -240,6 +248,8 @@ struct hv_ops {
     // What holds events back: KVM_X86_SHADOW_INT_*, and an NMI whose IRET is to come.
     void (*get_blocking)(struct vcpu *v, u8 *shadow, bool *nmi);
     void (*set_blocking)(struct vcpu *v, u8 shadow, bool nmi);
+    // v->debug was set; not loaded.
+    void (*debug_changed)(struct vcpu *v);
     // Steps over an instruction: rip, and the shadow ends.
     void (*advance)(struct vcpu *v, unsigned length);
     // An entry of the nested tables: a table (leaf false) or a page, of 2 MiB with PTE_PS added.
@@ -252,6 +262,13 @@ struct hv_ops {
 
 extern const struct hv_ops svm_ops, vmx_ops;
 extern const struct hv_ops *hv_ops; // the one that this machine has, NULL for none
+
+// Past an instruction that was carried out here.
+static inline void vcpu_advance(struct vcpu *v, unsigned length)
+{
+    hv_ops->advance(v, length);
+    v->stepped = v->debug & KVM_GUESTDBG_SINGLESTEP;
+}
 
 void hv_init(void); // probes, enables all CPUs, makes /dev/kvm
 
@@ -277,6 +294,26 @@ static inline bool vcpu_boots(const struct vcpu *v)
 long caps_vm_ioctl(struct vm *vm, u32 cmd, u64 arg);   // -ENOTTY: not one of them
 int caps_extension(u64 cap);                           // KVM_CHECK_EXTENSION's answer, 0: none
 long vcpu_attribute(struct vcpu *v, u32 cmd, u64 arg); // KVM_{HAS,GET,SET}_DEVICE_ATTR
+
+// debug.c
+long debug_set(struct vcpu *v, u64 arg); // KVM_SET_GUEST_DEBUG
+// For the CPU while the guest runs.
+static inline u64 debug_dr7(const struct vcpu *v)
+{
+    return v->debug & KVM_GUESTDBG_USE_HW_BP ? v->debug_dr[7] : v->dr7;
+}
+void debug_load(const struct vcpu *v); // DR0-3 into the CPU
+void debug_unload(struct vcpu *v);     // and back
+// For the vendors, while they decode: #DB (with what DR6 would be), #BP and #AC, as intercepted;
+// and a MOV to or from a debug register.
+void decode_exception(struct vcpu *v, u8 vector, u64 dr6);
+void decode_mov_dr(struct vcpu *v, unsigned dr, u64 *value, bool write, unsigned length);
+int exit_debug(struct vcpu *v, u8 vector, u64 dr6); // KVM_EXIT_DEBUG
+// Before an entry with KVM_GUESTDBG_SINGLESTEP: QEMU's #DB comes one instruction late after STI.
+// True if there was one, which is done here.
+bool debug_step_sti(struct vcpu *v);
+// After v->stepped. 0: the debugger is told.
+int debug_stepped(struct vcpu *v);
 
 // regs.c
 long vcpu_regs_ioctl(struct vcpu *v, u32 cmd, u64 arg); // -ENOTTY: not one of them

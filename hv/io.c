@@ -49,7 +49,7 @@ static void string_progress(struct vcpu *v, enum gpr index, u32 items)
     if (v->exit.io.rep)
         add_to_register(v, RCX, -(s64)items);
     if (!v->exit.io.rep || !(v->reg[RCX] & address_mask(v->exit.io.address_size)))
-        hv_ops->advance(v, instruction_length(v));
+        vcpu_advance(v, instruction_length(v));
 }
 
 // Completes what the CPU did not say about INS and OUTS: segment, and the length where it is
@@ -82,7 +82,7 @@ static int exit_string(struct vcpu *v)
         return exit_internal_error(v, KVM_INTERNAL_ERROR_EMULATION, v->rip);
     u64 mask = address_mask(x->io.address_size), left = x->io.rep ? v->reg[RCX] & mask : 1;
     if (left == 0) {
-        hv_ops->advance(v, instruction_length(v));
+        vcpu_advance(v, instruction_length(v));
         return RESUME;
     }
     enum gpr index = x->io.in ? RDI : RSI;
@@ -136,7 +136,7 @@ int exit_io(struct vcpu *v)
     if (irqchip_port(v->vm, x->io.in, x->io.port, x->io.size, &value)) {
         if (x->io.in)
             write_accumulator(v, value);
-        hv_ops->advance(v, instruction_length(v));
+        vcpu_advance(v, instruction_length(v));
         return RESUME;
     }
     if (!x->io.in)
@@ -156,7 +156,7 @@ static int complete_single(struct vcpu *v)
         write_accumulator(v, value);
     }
     if (v->rip == v->completion.item_gva)
-        hv_ops->advance(v, instruction_length(v));
+        vcpu_advance(v, instruction_length(v));
     return RESUME;
 }
 

@@ -80,7 +80,7 @@ static void string_progress(struct vcpu *v, const struct decoded *d)
     if (d->rep)
         add_to_register(v, d, RCX, -1);
     if (!d->rep || !(v->reg[RCX] & size_mask(d->address_size)))
-        hv_ops->advance(v, d->length);
+        vcpu_advance(v, d->length);
 }
 
 static int store(struct vcpu *v, const struct decoded *d)
@@ -90,7 +90,7 @@ static int store(struct vcpu *v, const struct decoded *d)
     if (d->op == OP_STOS)
         string_progress(v, d);
     else
-        hv_ops->advance(v, d->length);
+        vcpu_advance(v, d->length);
     return put_out(v, value, d->size);
 }
 
@@ -149,7 +149,7 @@ static int finish(struct vcpu *v, const struct decoded *d, u64 value)
         string_progress(v, d);
         return RESUME;
     }
-    hv_ops->advance(v, d->length);
+    vcpu_advance(v, d->length);
     u64 source = source_operand(v, d);
     switch (d->op) {
     case OP_LOAD:

@@ -23,14 +23,16 @@ static bool wants_window(const struct vcpu *v)
 
 // Chooses what to inject now (SDM 3A, 6.9): what was cut short first, then an NMI, then an
 // interrupt if the guest takes them. What cannot come yet, or `window`, asks for an exit when it
-// can.
+// can. A debugger may keep interrupts and NMIs away from the instructions that it steps.
 static void inject_pending(struct vcpu *v, bool window)
 {
-    if (!v->pending.valid && v->nmis && hv_ops->nmi_allowed(v)) {
+    bool open = !(v->debug & KVM_GUESTDBG_BLOCKIRQ);
+
+    if (open && !v->pending.valid && v->nmis && hv_ops->nmi_allowed(v)) {
         v->nmis--;
         v->pending = (struct hv_event){.valid = true, .vector = 2, .type = EVENT_NMI};
     }
-    bool waiting = vcpu_has_interrupt(v);
+    bool waiting = open && vcpu_has_interrupt(v);
     if (waiting && !v->pending.valid && hv_ops->irq_allowed(v)) {
         v->pending =
             (struct hv_event){.valid = true, .vector = vcpu_take_interrupt(v), .type = EVENT_INTR};
@@ -40,7 +42,7 @@ static void inject_pending(struct vcpu *v, bool window)
         hv_ops->inject(v, &v->pending);
         v->pending.valid = false;
     }
-    hv_ops->want_nmi_window(v, v->nmis);
+    hv_ops->want_nmi_window(v, open && v->nmis);
     hv_ops->want_irq_window(v, waiting || window);
 }
 
@@ -72,7 +74,10 @@ static void enter_guest(struct vcpu *v, bool window)
     v->in_guest = true;
     klock_release();
     switch_xcr0(v, true);
+    u64 step = v->debug & KVM_GUESTDBG_SINGLESTEP ? RFLAGS_TF & ~v->rflags : 0;
+    v->rflags |= step;
     hv_ops->enter(v);
+    v->rflags &= ~step;
     switch_xcr0(v, false);
     v->in_guest = false;
     sti_cli();
@@ -123,9 +128,13 @@ static long run_loop(struct vcpu *v)
         }
         if (v->clock_stale)
             kvmclock_update(v);
+        if ((v->debug & KVM_GUESTDBG_SINGLESTEP) && debug_step_sti(v))
+            return debug_stepped(v);
         enter_guest(v, window);
         v->exits[v->exit.kind]++;
         int result = handle_exit(v);
+        if (result == RESUME && v->stepped)
+            result = debug_stepped(v);
         if (result != RESUME)
             return result;
     }

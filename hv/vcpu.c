@@ -28,10 +28,7 @@ void vcpu_load(struct vcpu *v)
     v->loaded = true;
     fpu_save(current()->fpu);
     fpu_restore(v->fpu);
-    write_dr0(v->dr[0]);
-    write_dr1(v->dr[1]);
-    write_dr2(v->dr[2]);
-    write_dr3(v->dr[3]);
+    debug_load(v);
 }
 
 void vcpu_put(struct vcpu *v)
@@ -39,15 +36,7 @@ void vcpu_put(struct vcpu *v)
     if (!v->loaded)
         return;
     v->loaded = false;
-    v->dr[0] = read_dr0();
-    v->dr[1] = read_dr1();
-    v->dr[2] = read_dr2();
-    v->dr[3] = read_dr3();
-    write_dr0(0);
-    write_dr1(0);
-    write_dr2(0);
-    write_dr3(0);
-    write_dr6(DR6_INIT);
+    debug_unload(v);
     fpu_save(v->fpu);
     fpu_restore(current()->fpu);
     hv_ops->vcpu_put(v);
@@ -186,6 +175,8 @@ static long vcpu_ioctl_locked(struct vcpu *v, u32 cmd, u64 arg)
         return vcpu_attribute(v, cmd, arg);
     case KVM_INTERRUPT:
         return ioctl_interrupt(v, arg);
+    case KVM_SET_GUEST_DEBUG:
+        return debug_set(v, arg);
     case KVM_NMI:
         return ioctl_nmi(v);
     case KVM_KVMCLOCK_CTRL:

@@ -7,6 +7,9 @@
 #include "kernel/x86/cpu.h"
 #include "kernel/x86/trap.h"
 
+#define OPCODE_INT3 0xcc
+#define OPCODE_INTO 0xce
+
 // An event whose delivery ended in this exit comes again, but for INT n, INT3 and INTO: RIP is
 // still at those.
 static void save_interrupted_event(struct vcpu *v, const struct vmcb *b)
@@ -14,6 +17,9 @@ static void save_interrupted_event(struct vcpu *v, const struct vmcb *b)
     u64 info = b->exit_int_info;
     u8 vector = info, type = info >> 8 & 7;
 
+    if (type == EVENT_SOFT_INT && (info & EVENT_VALID) && svm_of(v)->soft_rip)
+        v->rip = svm_of(v)->soft_rip;
+    svm_of(v)->soft_rip = 0;
     if (svm_undelivered(v) || !(info & EVENT_VALID) || type == EVENT_SOFT_INT)
         return;
     if (type == EVENT_EXCEPTION && (vector == VEC_BP || vector == VEC_OF))
@@ -53,37 +59,8 @@ static bool set_cr4(struct vcpu *v, u64 value)
     return true;
 }
 
-// DR0-3 are in the CPU while the vCPU is loaded; DR6 and DR7 come and go with the VMCB.
-static bool set_dr(struct vcpu *v, unsigned dr, u64 value)
-{
-    switch (dr) {
-    case 0:
-        write_dr0(value);
-        break;
-    case 1:
-        write_dr1(value);
-        break;
-    case 2:
-        write_dr2(value);
-        break;
-    case 3:
-        write_dr3(value);
-        break;
-    case 4:
-    case 6:
-        v->dr6 = (value & DR6_WRITABLE) | DR6_INIT;
-        return !(value >> 32);
-    default:
-        v->dr7 = (value & DR7_WRITABLE) | DR7_INIT;
-        return !(value >> 32);
-    }
-    return true;
-}
-
 static bool set_special(struct vcpu *v, u32 code, u64 value)
 {
-    if (code >= VMEXIT_DR0_WRITE)
-        return set_dr(v, code - VMEXIT_DR0_WRITE, value);
     if (code == VMEXIT_CR4_WRITE)
         return set_cr4(v, value);
     if (value < 16)
@@ -91,7 +68,7 @@ static bool set_special(struct vcpu *v, u32 code, u64 value)
     return value < 16;
 }
 
-// MOV to CR4, to CR8 or to a debug register. The exit names
+// MOV to CR4, to CR8, to or from a debug register. The exit names
 // the target; REX.B and ModRM name the source.
 static void move_to_special(struct vcpu *v, u32 code)
 {
@@ -103,18 +80,37 @@ static void move_to_special(struct vcpu *v, u32 code)
         return;
     u8 rex = d.mode == 64 && d.prefixes ? bytes[d.prefixes - 1] : 0;
     bool extended = (rex & 0xf0) == 0x40 && (rex & 1);
-    u64 value = v->reg[(bytes[d.prefixes + 2] & 7) | (extended ? 8 : 0)];
-    if (set_special(v, code, d.mode == 64 ? value : (u32)value))
-        hv_ops->advance(v, d.prefixes + 3);
+    u64 *reg = &v->reg[(bytes[d.prefixes + 2] & 7) | (extended ? 8 : 0)],
+        value = d.mode == 64 ? *reg : (u32)*reg;
+    if (code >= VMEXIT_DR0_WRITE)
+        decode_mov_dr(v, code & 7, &value, true, d.prefixes + 3);
+    else if (code >= VMEXIT_DR0_READ)
+        decode_mov_dr(v, code & 7, reg, false, d.prefixes + 3);
+    else if (set_special(v, code, value))
+        vcpu_advance(v, d.prefixes + 3);
     else
         inject_exception(v, VEC_GP, true, 0);
 }
 
-static void decode_exception(struct vcpu *v, u8 vector)
+// Intercepted for a debugger that waits for INT3: under QEMU that is a software interrupt like INT
+// n and INTO, which are delivered.
+static void software_interrupt(struct vcpu *v)
 {
+    u8 bytes[INSN_MAX + 1];
+    struct decoded d;
+
     v->exit.kind = HV_EXIT_HANDLED;
-    if (vector != VEC_DB || !svm_of(v)->stepped)
-        inject_exception(v, vector, vector == VEC_AC, 0);
+    if (fetch_instruction(v, &d) == -EFAULT || gva_read(v, v->rip, bytes, d.prefixes + 2, true))
+        return;
+    const u8 *op = bytes + d.prefixes;
+    if (op[0] == OPCODE_INT3) {
+        decode_exception(v, VEC_BP, 0);
+        return;
+    }
+    u8 vector = op[0] == OPCODE_INTO ? VEC_OF : op[1];
+    v->pending = (struct hv_event){.valid = true, .vector = vector, .type = EVENT_SOFT_INT};
+    svm_of(v)->soft_rip = v->rip;
+    v->rip += d.prefixes + (op[0] == OPCODE_INTO ? 1 : 2);
 }
 
 static enum hv_exit_kind simple_kind(u32 code)
@@ -171,10 +167,15 @@ void svm_decode_exit(struct vcpu *v)
         v->exit.fault.write = b->exit_info1 & PF_WRITE;
         v->exit.fault.fetch = b->exit_info1 & PF_FETCH;
     } else if (code == VMEXIT_CR4_WRITE || code == VMEXIT_CR8_WRITE ||
-               (code >= VMEXIT_DR0_WRITE && code <= VMEXIT_DR7_WRITE)) {
+               (code >= VMEXIT_DR0_READ && code <= VMEXIT_DR7_WRITE)) {
         move_to_special(v, code);
     } else if (code >= VMEXIT_EXCEPTION && code < VMEXIT_EXCEPTION + 32) {
-        decode_exception(v, code - VMEXIT_EXCEPTION);
+        if (code == VMEXIT_EXCEPTION + VEC_DB && svm_of(v)->stepped)
+            v->exit.kind = HV_EXIT_HANDLED;
+        else
+            decode_exception(v, code - VMEXIT_EXCEPTION, b->dr6);
+    } else if (code == VMEXIT_SWINT) {
+        software_interrupt(v);
     } else if (code == VMEXIT_IRET) {
         v->exit.kind = HV_EXIT_HANDLED;
         svm_nmi_iret(v);

@@ -11,6 +11,7 @@
 #include "kernel/x86/cpu.h"
 #include "kernel/x86/log.h"
 #include "kernel/x86/percpu.h"
+#include "kernel/x86/trap.h"
 
 // Address-space identifiers are dealt out one after the other; when they run out all TLB entries go
 // and a new generation begins.
@@ -169,6 +170,37 @@ static void svm_flush(struct vcpu *v)
     take_asid(&svm_cpu[this_cpu()->id], svm_of(v));
 }
 
+static void svm_debug_changed(struct vcpu *v)
+{
+    struct vmcb *b = svm_of(v)->vmcb;
+
+    b->intercept_exceptions &= ~BIT(VEC_BP);
+    b->intercept1 &= ~(u32)INTERCEPT_INTN;
+    if (v->debug & KVM_GUESTDBG_USE_SW_BP) {
+        b->intercept_exceptions |= BIT(VEC_BP);
+        b->intercept1 |= INTERCEPT_INTN;
+    }
+    b->intercept_dr_read = v->debug & KVM_GUESTDBG_USE_HW_BP ? 0xff : 0;
+}
+
+// QEMU's breakpoints are those of a MOV to DR7, not of VMRUN: here is one. The kernel never touches
+// the lower half of the address space between it and VMRUN; breakpoints elsewhere could hit the
+// kernel, and are left to real CPUs.
+static bool arm_breakpoints(const struct vcpu *v, struct vmcb *b)
+{
+    const u64 address[4] = {read_dr0(), read_dr1(), read_dr2(), read_dr3()};
+
+    if (v->debug)
+        b->dr6 = DR6_INIT;
+    b->dr7 = debug_dr7(v);
+    for (int i = 0; i < 4; i++) {
+        if ((b->dr7 >> 2 * i & 3) && address[i] >> 47)
+            return false;
+    }
+    write_dr7(b->dr7 & ~DR7_GD);
+    return b->dr7 & DR7_ENABLED;
+}
+
 static void svm_enter(struct vcpu *v)
 {
     struct vmcb *b = svm_of(v)->vmcb;
@@ -188,7 +220,10 @@ static void svm_enter(struct vcpu *v)
     // LME means nothing there, and no guest changes EFER or CR4 without an exit.
     u64 hidden = b->cr4 & CR4_PAE ? 0 : b->efer & EFER_LME;
     b->efer &= ~hidden;
+    bool armed = (v->debug || (v->dr7 & DR7_ENABLED)) && arm_breakpoints(v, b);
     run_vmcb(svm_of(v)->vmcb_pa, svm_cpu[v->cpu].host_pa, v->reg);
+    if (armed)
+        write_dr7(DR7_INIT);
     b->efer |= hidden;
     svm_step_end(v);
 
@@ -198,8 +233,10 @@ static void svm_enter(struct vcpu *v)
     v->reg[RSP] = b->rsp;
     v->rip = b->rip;
     v->rflags = b->rflags;
-    v->dr6 = b->dr6;
-    v->dr7 = b->dr7;
+    if (!v->debug) {
+        v->dr6 = b->dr6;
+        v->dr7 = b->dr7;
+    }
     v->cr8 = b->virtual_interrupt & 15;
 }
 
@@ -240,6 +277,7 @@ const struct hv_ops svm_ops = {
     .want_nmi_window = svm_want_nmi_window,
     .get_blocking = svm_get_blocking,
     .set_blocking = svm_set_blocking,
+    .debug_changed = svm_debug_changed,
     .advance = svm_advance,
     .nested_entry = svm_nested_entry,
     .flush = svm_flush,

@@ -13,6 +13,7 @@ struct svm_vcpu {
     u64 iret_rip;
     bool step_wanted, stepping, stepped; // for the next stay, in this one, it ended with our #DB
     bool delivering;                     // an interrupt, as a virtual one
+    u64 soft_rip;                        // of the INT n that is delivered for the guest, or 0
     bool shadowed;                       // this stay began under a shadow
 };
 

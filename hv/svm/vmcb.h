@@ -70,6 +70,7 @@ static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM 2, table B-2");
 #define INTERCEPT_RDPMC BIT(15)
 #define INTERCEPT_IRET BIT(20)
 #define INTERCEPT_CPUID BIT(18)
+#define INTERCEPT_INTN BIT(21)
 #define INTERCEPT_INVD BIT(22)
 #define INTERCEPT_HLT BIT(24)
 #define INTERCEPT_INVLPGA BIT(26)
@@ -106,6 +107,7 @@ static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM 2, table B-2");
 // Exit codes (APM 2, appendix C).
 #define VMEXIT_CR4_WRITE 0x14
 #define VMEXIT_CR8_WRITE 0x18
+#define VMEXIT_DR0_READ 0x20
 #define VMEXIT_DR0_WRITE 0x30
 #define VMEXIT_DR7_WRITE 0x37
 #define VMEXIT_EXCEPTION 0x40
@@ -117,6 +119,7 @@ static_assert(offsetof(struct vmcb, g_pat) == 0x668, "APM 2, table B-2");
 #define VMEXIT_RDPMC 0x6f
 #define VMEXIT_CPUID 0x72
 #define VMEXIT_IRET 0x74
+#define VMEXIT_SWINT 0x75
 #define VMEXIT_INVD 0x76
 #define VMEXIT_HLT 0x78
 #define VMEXIT_INVLPGA 0x7a

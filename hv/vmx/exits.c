@@ -97,7 +97,7 @@ static void control_register(struct vcpu *v)
     }
     v->exit.kind = HV_EXIT_HANDLED;
     if (ok)
-        hv_ops->advance(v, v->exit.length);
+        vcpu_advance(v, v->exit.length);
     else
         inject_exception(v, VEC_GP, true, 0);
 }
@@ -113,10 +113,8 @@ static void exception_or_nmi(struct vcpu *v)
         software_nmi();
         return;
     }
-    if (vector == VEC_DB)
-        v->dr6 = (v->dr6 & ~0xfUL) | vmread(VMCS_EXIT_QUALIFICATION) | DR6_INIT;
-    v->exit.kind = HV_EXIT_HANDLED;
-    inject_exception(v, vector, vector == VEC_AC, 0);
+    u64 old = v->debug ? DR6_INIT : v->dr6 & ~0xfUL;
+    decode_exception(v, vector, old | vmread(VMCS_EXIT_QUALIFICATION) | DR6_INIT);
 }
 
 static enum hv_exit_kind simple_kind(u32 reason)
@@ -171,6 +169,11 @@ static void decode_reason(struct vcpu *v, u32 reason)
         v->exit.length = vmread(VMCS_EXIT_LENGTH);
         control_register(v);
         return;
+    case REASON_DR: { // SDM 3C, table 27-4
+        u64 q = vmread(VMCS_EXIT_QUALIFICATION);
+        decode_mov_dr(v, q & 7, &v->reg[q >> 8 & 15], !(q & BIT(4)), vmread(VMCS_EXIT_LENGTH));
+        return;
+    }
     case REASON_IO:
         decode_io(v);
         break;

@@ -109,6 +109,7 @@
 #define CPU_CR8_LOAD BIT(19)
 #define CPU_CR8_STORE BIT(20)
 #define CPU_NMI_WINDOW BIT(22)
+#define CPU_MOV_DR BIT(23)
 #define CPU_UNCONDITIONAL_IO BIT(24)
 #define CPU_MSR_BITMAPS BIT(28)
 #define CPU_MONITOR BIT(29)
@@ -183,6 +184,7 @@ enum vmx_reason {
     REASON_VMCLEAR = 19,
     REASON_VMXON = 27,
     REASON_CR = 28,
+    REASON_DR = 29,
     REASON_IO = 30,
     REASON_RDMSR = 31,
     REASON_WRMSR = 32,

@@ -188,13 +188,14 @@ static void vmx_flush(struct vcpu *v)
 }
 
 // An entry must not find "blocking by STI" with RFLAGS.IF clear (SDM 3C, 26.3.1.5), which
-// KVM_SET_REGS can make.
+// KVM_SET_REGS can make; nor a shadow with RFLAGS.TF, which a debugger sets.
 static void fix_interruptibility(struct vcpu *v)
 {
     u64 blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
 
-    if ((blocking & BLOCKING_STI) && !(v->rflags & RFLAGS_IF))
-        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~BLOCKING_STI);
+    if (((blocking & BLOCKING_STI) && !(v->rflags & RFLAGS_IF)) ||
+        (v->debug & KVM_GUESTDBG_SINGLESTEP))
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(BLOCKING_STI | BLOCKING_MOV_SS));
 }
 
 static void vmx_enter(struct vcpu *v)
@@ -204,7 +205,7 @@ static void vmx_enter(struct vcpu *v)
     vmwrite(VMCS_GUEST_RSP, v->reg[RSP]);
     vmwrite(VMCS_GUEST_RIP, v->rip);
     vmwrite(VMCS_GUEST_RFLAGS, v->rflags);
-    vmwrite(VMCS_GUEST_DR7, v->dr7);
+    vmwrite(VMCS_GUEST_DR7, debug_dr7(v));
     vmwrite(VMCS_GUEST_PAT, v->pat);
     vmwrite(VMCS_TSC_OFFSET, v->tsc_offset);
     vmwrite(VMCS_PREEMPTION_TIMER, preemption_ticks);
@@ -222,7 +223,8 @@ static void vmx_enter(struct vcpu *v)
     v->reg[RSP] = vmread(VMCS_GUEST_RSP);
     v->rip = vmread(VMCS_GUEST_RIP);
     v->rflags = vmread(VMCS_GUEST_RFLAGS);
-    v->dr7 = vmread(VMCS_GUEST_DR7);
+    if (!(v->debug & KVM_GUESTDBG_USE_HW_BP))
+        v->dr7 = vmread(VMCS_GUEST_DR7);
     v->pat = vmread(VMCS_GUEST_PAT);
 }
 
@@ -271,6 +273,16 @@ static void want_window(struct vcpu *v, u64 control, bool on)
 static void vmx_want_irq_window(struct vcpu *v, bool on)
 {
     want_window(v, CPU_INTERRUPT_WINDOW, on);
+}
+
+static void vmx_debug_changed(struct vcpu *v)
+{
+    bool begun = vmx_begin(v);
+
+    vmwrite(VMCS_EXCEPTION_BITMAP,
+            BIT(VEC_DB) | BIT(VEC_AC) | (v->debug & KVM_GUESTDBG_USE_SW_BP ? BIT(VEC_BP) : 0));
+    vmx_end(v, begun);
+    want_window(v, CPU_MOV_DR, v->debug & KVM_GUESTDBG_USE_HW_BP);
 }
 
 static void vmx_want_nmi_window(struct vcpu *v, bool on)
@@ -343,6 +355,7 @@ const struct hv_ops vmx_ops = {
     .want_nmi_window = vmx_want_nmi_window,
     .get_blocking = vmx_get_blocking,
     .set_blocking = vmx_set_blocking,
+    .debug_changed = vmx_debug_changed,
     .advance = vmx_advance,
     .nested_entry = vmx_nested_entry,
     .flush = vmx_flush,

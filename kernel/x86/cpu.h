@@ -214,7 +214,11 @@ static inline u64 xgetbv(u32 reg)
 #define RFLAGS_RF BIT(16)
 #define RFLAGS_AC BIT(18)
 #define DR6_INIT 0xffff0ff0UL
+#define DR6_BD BIT(13)
+#define DR6_BS BIT(14)
 #define DR7_INIT 0x400UL
+#define DR7_ENABLED 0xffUL
+#define DR7_GD BIT(13)
 #define DR6_WRITABLE 0xe00fUL
 #define DR7_WRITABLE 0xffff2bffUL
 #define EFER_SCE BIT(0)

@@ -8,11 +8,11 @@ import subprocess
 import tempfile
 
 from viv import debs, paths
-from viv.testlib import test
+from viv.testlib import BOTH, test
 
 # Those that pass. Each ends with status 0; 4 would say that it found nothing to test.
 TESTS = """
-    cpuid_test cr4_cpuid_sync_test get_msr_index_features kvm_clock_test kvm_create_max_vcpus max_vcpuid_cap_test
+    cpuid_test cr4_cpuid_sync_test debug_regs get_msr_index_features kvm_clock_test kvm_create_max_vcpus max_vcpuid_cap_test
     monitor_mwait_test platform_info_test set_boot_cpu_id set_memory_region_test set_sregs_test state_test sync_regs_test
     system_counter_offset_test tsc_msrs_test userspace_io_test xapic_state_test
 """.split()
@@ -73,7 +73,7 @@ def huge_pages(directory):
     return path, "/sys/kernel/mm/transparent_hugepage"
 
 
-@test()
+@test(backends=BOTH)
 def kvm_selftests_of_linux_pass(t):
     programs = build(debs.kvm_selftests("bookworm"))
     adds = [(os.path.join(programs, name), "/t/" + name) for name in TESTS] + [huge_pages(t.directory())]
