@@ -16,6 +16,8 @@ TESTS = """
     monitor_mwait_test platform_info_test set_boot_cpu_id set_memory_region_test set_sregs_test state_test sync_regs_test
     system_counter_offset_test tsc_msrs_test userspace_io_test xapic_state_test
 """.split()
+ARGUMENTS = {"set_memory_region_test": "1"}  # rounds; it does ten of itself
+LONG = "xapic_state_test".split()  # on Bochs, over a minute
 
 # As the package's Makefile compiles them, but statically, and with the system's <linux/kvm.h>. The definition fills in
 # what dirty_log_test of 6.1.192 lacks.
@@ -76,8 +78,10 @@ def huge_pages(directory):
 @test(backends=BOTH)
 def kvm_selftests_of_linux_pass(t):
     programs = build(debs.kvm_selftests("bookworm"))
-    adds = [(os.path.join(programs, name), "/t/" + name) for name in TESTS] + [huge_pages(t.directory())]
-    script = "for n in %s; do /t/$n >/log 2>&1; s=$?; [ $s = 0 ] || cat /log; echo @$n $s; done" % " ".join(TESTS)
-    said = t.sh(script, adds=adds, mem=512, cpus=2).text.replace("\r\n", "\n")
-    for name in TESTS:
+    names = [name for name in TESTS if t.backend == "svm" or name not in LONG]
+    adds = [(os.path.join(programs, name), "/t/" + name) for name in names] + [huge_pages(t.directory())]
+    lines = ["try %s %s" % (name, ARGUMENTS.get(name, "")) for name in names]
+    said = t.sh("try() { /t/$* >/log 2>&1; s=$?; [ $s = 0 ] || cat /log; echo @$1 $s; }\n" + "\n".join(lines),
+                adds=adds, mem=512, cpus=2).text.replace("\r\n", "\n")
+    for name in names:
         t.contains(said, "@%s 0\n" % name)
