@@ -1,5 +1,6 @@
-// The 16550 UART on COM1 as /dev/ttyS0 and the console. Sends by polling, a FIFO at a time;
-// receives by IRQ 4.
+// The 16550 UARTs: COM1 as /dev/ttyS0 and the console, COM2 as /dev/ttyS1 if it is there and the
+// kernel's log does not go to it. Sends by polling, a FIFO at a time; receives by interrupts. What
+// comes in on COM2 while nobody has it open is lost, as on Linux.
 
 #include "kernel/dev/tty.h"
 #include "kernel/lib/err.h"
@@ -7,9 +8,8 @@
 #include "kernel/x86/log.h"
 #include "kernel/x86/trap.h"
 
-#define COM1 0x3f8
-#define COM1_IRQ 4
 #define FIFO 16
+#define AT_ONCE 64 // characters handed to the line discipline together
 
 // Registers, by their names in the 16550's data sheet.
 #define RBR 0 // receiver buffer (read)
@@ -20,21 +20,37 @@
 #define MCR 4
 #define LSR 5
 #define IER_RECEIVED 1
-#define FCR_ENABLE 7 // on, both FIFOs cleared
+#define FCR_ENABLE                                                                                 \
+    0xc7 // on, both FIFOs cleared; an interrupt for 14 characters, or a few for a while
 #define LCR_8N1 3
+#define LCR_DIVISOR 0x80     // RBR and IER are the divisor's halves
 #define MCR_DTR_RTS_OUT2 0xb // OUT2 lets the interrupt through on a PC
 #define LSR_DATA_READY 1
 #define LSR_THR_EMPTY 0x20
+#define LSR_NO_UART 0xff // nothing is at these ports
 
-static struct tty serial_tty;
+struct serial {
+    const char *name;
+    u16 port;
+    u8 irq;
+    bool there;
+    struct tty tty;
+};
+
+static struct serial serials[] = {
+    {.name = "ttyS0", .port = 0x3f8, .irq = 4},
+    {.name = "ttyS1", .port = 0x2f8, .irq = 3},
+};
 
 static size_t serial_write(struct tty *tty, const char *text, size_t n)
 {
+    const struct serial *s = tty->private;
+
     for (size_t done = 0; done < n;) {
-        while (!(inb(COM1 + LSR) & LSR_THR_EMPTY))
+        while (!(inb(s->port + LSR) & LSR_THR_EMPTY))
             cpu_relax();
         for (int i = 0; i < FIFO && done < n; i++)
-            outb(COM1 + THR, text[done++]);
+            outb(s->port + THR, text[done++]);
     }
     return n;
 }
@@ -43,34 +59,54 @@ static const struct tty_driver serial_driver = {.write = serial_write};
 
 static void serial_interrupt(void *arg)
 {
-    while (inb(COM1 + LSR) & LSR_DATA_READY) {
-        char c = inb(COM1 + RBR);
-        tty_input(&serial_tty, &c, 1);
-    }
+    struct serial *s = arg;
+    char text[AT_ONCE];
+    size_t n;
+
+    do {
+        for (n = 0; n < AT_ONCE && inb(s->port + LSR) & LSR_DATA_READY; n++)
+            text[n] = inb(s->port + RBR);
+        if (s == serials || s->tty.opens)
+            tty_input(&s->tty, text, n);
+    } while (n == AT_ONCE);
 }
 
 static int serial_open(struct inode *inode, struct file *f)
 {
-    return dev_minor(inode->rdev) == SERIAL_MINOR ? tty_open(&serial_tty, f) : -ENXIO;
+    u32 i = dev_minor(inode->rdev) - SERIAL_MINOR;
+
+    return i < ARRAY_SIZE(serials) && serials[i].there ? tty_open(&serials[i].tty, f) : -ENXIO;
 }
 
 static const struct file_ops serial_fops = {.open = serial_open};
 
 struct tty *console_tty(void)
 {
-    return &serial_tty;
+    return &serials[0].tty;
+}
+
+static void start(struct serial *s, u32 minor)
+{
+    s->there = true;
+    tty_setup(&s->tty, &serial_driver, dev_make(TTY_MAJOR, minor));
+    s->tty.private = s;
+    outb(s->port + LCR, LCR_DIVISOR | LCR_8N1);
+    outb(s->port + RBR, 1); // 115200 baud
+    outb(s->port + IER, 0);
+    outb(s->port + LCR, LCR_8N1);
+    outb(s->port + FCR, FCR_ENABLE);
+    outb(s->port + MCR, MCR_DTR_RTS_OUT2);
+    int err = irq_register(s->irq, serial_interrupt, s);
+    if (err)
+        kprintf("%s: IRQ %d: error %d: no input\n", s->name, s->irq, err);
+    outb(s->port + IER, IER_RECEIVED);
+    devfs_node(s->name, S_IFCHR | 0620, s->tty.rdev);
 }
 
 void serial_init(void)
 {
-    tty_setup(&serial_tty, &serial_driver, dev_make(TTY_MAJOR, SERIAL_MINOR));
-    outb(COM1 + LCR, LCR_8N1);
-    outb(COM1 + FCR, FCR_ENABLE);
-    outb(COM1 + MCR, MCR_DTR_RTS_OUT2);
-    int err = irq_register(COM1_IRQ, serial_interrupt, NULL);
-    if (err)
-        kprintf("ttyS0: IRQ %d: error %d: no input\n", COM1_IRQ, err);
-    outb(COM1 + IER, IER_RECEIVED);
     chrdev_register(TTY_MAJOR, "ttyS", &serial_fops);
-    devfs_node("ttyS0", S_IFCHR | 0620, serial_tty.rdev);
+    start(&serials[0], SERIAL_MINOR);
+    if (log_port() != serials[1].port && inb(serials[1].port + LSR) != LSR_NO_UART)
+        start(&serials[1], SERIAL_MINOR + 1);
 }

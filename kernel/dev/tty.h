@@ -72,7 +72,7 @@ long tty_job_ioctl(struct tty *tty, u32 cmd, u64 arg); // -ENOTTY: none of them
 void tty_make_controlling(struct tty *tty);
 
 void tty_init(void);    // /dev/tty, /dev/console, /dev/ptmx
-void serial_init(void); // COM1 as /dev/ttyS0
+void serial_init(void); // COM1 as /dev/ttyS0, and COM2 as /dev/ttyS1 where the log leaves it
 void pty_init(void);    // /dev/pts/N
 void mem_init(void);    // /dev/null, zero, full, random, urandom, kmsg
 struct tty *console_tty(void);

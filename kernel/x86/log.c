@@ -81,6 +81,11 @@ void log_set_port(u16 new_port)
     outb(port + UART_MCR, MCR_DTR_RTS_OUT2);
 }
 
+u16 log_port(void)
+{
+    return port;
+}
+
 static void ring_write(const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++)

@@ -11,6 +11,7 @@ size_t log_read(u64 *pos, char *buf, size_t size);
 
 // Sends the log to `port` (an I/O port of a 16550, 0x3f8 or 0x2f8) from now on.
 void log_set_port(u16 port);
+u16 log_port(void);
 
 // Writes text to the log's port with neither time nor lock: for panic paths.
 void log_raw(const char *text, size_t len);

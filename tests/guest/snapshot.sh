@@ -100,12 +100,12 @@ counted counts_on_with_two_processors 1500 $work/first $work/second
 truncate -s 64K $work/disk
 printf "what was typed stays." >$work/keys
 words="disk=1 typed=1" input=$work/keys
-start 300 --disk $work/disk --rng --balloon 8
+start 1500 --disk $work/disk --rng --balloon 8
 expect saves_and_stops_a_guest_with_devices 0 "saved to $work/virtio and stopped" save --stop $control $work/virtio
 wait
 cp $work/disk $work/disk.then
 (cd / && exec "$VMM" restore $work/virtio >$work/second 2>&1 </dev/null)
-counted loses_nothing_of_a_disk 300 $work/first $work/second
+counted loses_nothing_of_a_disk 1500 $work/first $work/second
 cp $work/second $work/out
 check keeps_what_was_typed 0 "typed: what was typed stays."
 expect refuses_a_disk_that_has_changed 2 "slot 1: disk_crc: the disk has changed" restore $work/virtio

@@ -26,20 +26,21 @@ class Options:
     `limit` is in guest seconds; `typed`: somebody may send() to its console; `parallel`: QEMU gives each CPU a thread.
     Without it CPUs take turns: QEMU (7.2 to 10.0) restores x87 state with an unlocked write to the first CPU's flags
     (cpu_clear_ignne), and a world switch there can lose its own change of them.
+    `link`: a connected socket for the second serial line, which is /dev/ttyS1 then; the log goes to the console.
     """
 
     def __init__(self, backend="svm", cpus=1, mem=512, icount=None, limit=120, cmdline="", overlays=(), tree=None,
-                 iso=False, gdb=False, paused=False, wall=None, cpu="max", typed=True, parallel=False):
+                 iso=False, gdb=False, paused=False, wall=None, cpu="max", typed=True, parallel=False, link=None):
         self.backend, self.cpus, self.mem, self.icount = backend, cpus, mem, icount
         self.limit, self.cmdline, self.overlays = limit, cmdline, list(overlays)
         self.tree = tree or paths.TREE
         self.iso = iso or backend == "vmx"
         self.gdb, self.paused, self.cpu, self.typed = gdb, paused, cpu, typed
-        self.parallel = parallel
+        self.parallel, self.link = parallel, link
         self.wall = wall or 60 + (limit or 0) * (40 if backend == "vmx" else 5)
 
     def full_cmdline(self):
-        words = ["viv.log=ttyS1"]
+        words = [] if self.link else ["viv.log=ttyS1"]
         if self.limit:
             words.append("viv.limit=%d" % self.limit)
         words.append("viv.panic=off")
@@ -59,7 +60,8 @@ class Machine:
 
     def __init__(self, options=None, **kwargs):
         self.options = options or Options(**kwargs)
-        self.console, self.log = Line("console"), Line("log")
+        self.console = Line("console")
+        self.log = self.console if self.options.link else Line("log")
         self.process = None
         self.changed = threading.Condition()
         self.ended = False
@@ -128,7 +130,7 @@ class Machine:
 
     def _follow_sockets(self):
         chooser = selectors.DefaultSelector()
-        for line in (self.console, self.log):
+        for line in {self.console, self.log}:
             line.sock.setblocking(False)
             chooser.register(line.sock, selectors.EVENT_READ, line)
         while chooser.get_map():
@@ -250,10 +252,11 @@ def connected_pair():
     emulator that has to wait for us is late in guest time, and no two counted runs are the same.
     """
     ours, theirs = socket.socketpair()
-    try:
-        theirs.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, LINE_BUFFER)
-    except PermissionError:  # only root may pass the system's limit
-        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LINE_BUFFER)
+    for end in (ours, theirs):
+        try:
+            end.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, LINE_BUFFER)
+        except PermissionError:  # only root may pass the system's limit
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LINE_BUFFER)
     theirs.set_inheritable(True)
     return ours, theirs
 

@@ -38,6 +38,9 @@ def connect_lines(target):
     """Gives both lines of the Machine a socket; returns the emulator's ends."""
     theirs = []
     for name in SERIALS:
+        if name == "log" and target.options.link:
+            theirs.append(target.options.link)
+            continue
         ours, their = machine.connected_pair()
         getattr(target, name).sock = ours
         theirs.append(their)

@@ -6,6 +6,9 @@
  * The guest never runs on both sides: the sender gives it up for good (RECORD_GO) once the receiver
  * has it whole and has said so ("loaded"). Whatever goes wrong before, the guest goes on at the
  * sender, and the receiver ends. The receiver's words on the way back are lines.
+ *
+ * Either side of a serial line may come first: the receiver says again and again that it is there
+ * until something comes, and the sender waits for that.
  */
 #include "user/vmm/migrate.h"
 
@@ -27,8 +30,9 @@
 #include "user/vmm/state.h"
 
 enum { MAX_ROUNDS = 10, FEW_PAGES = 32, PATH = 512, LINE = 128 };
-enum { SERIAL_WINDOW = 2048 }; /* what a terminal's input surely holds */
-enum { ANSWER_MS = 60000 };
+enum { ANSWER_MS = 60000, RECEIVING_MS = 200 };
+
+#define RECEIVING "receiving"
 
 static struct stream stream;
 
@@ -57,11 +61,11 @@ static bool open_serial(struct stream *s, const char *link)
     t.c_oflag = 0;
     t.c_lflag = 0;
     t.c_cflag |= CREAD | CLOCAL | CS8;
-    t.c_cc[VMIN] = 1;
-    t.c_cc[VTIME] = 0;
+    t.c_cc[VMIN] = 255; /* or all that is asked for */
+    t.c_cc[VTIME] = 255;
     if (tcsetattr(s->fd, TCSAFLUSH, &t) < 0)
         return fail(s, link);
-    s->window = SERIAL_WINDOW;
+    s->slow = true;
     return true;
 }
 
@@ -106,29 +110,42 @@ static bool open_to_send(struct stream *s, const char *link)
     return s->back_fd >= 0 || fail(s, back);
 }
 
-/* The receiver's next line must be this one; another is its reason. */
-static bool expect(struct stream *s, const char *word)
+/* The receiver's next line, of LINE bytes. False: there is none. */
+static bool get_line(struct stream *s, char *line)
 {
     struct pollfd p = {.fd = s->back_fd, .events = POLLIN};
-    char line[LINE];
     size_t n = 0;
 
-    while (n < sizeof(line) - 1) {
-        if (poll(&p, 1, ANSWER_MS) <= 0 || read(s->back_fd, line + n, 1) != 1) {
-            snprintf(s->error, sizeof(s->error), "%s: no answer, waiting for \"%s\"", s->name,
-                     word);
+    while (n < LINE - 1) {
+        if (poll(&p, 1, ANSWER_MS) <= 0 || read(s->back_fd, line + n, 1) != 1)
             return false;
-        }
         if (line[n] == '\n')
             break;
         if (line[n] == '.' && !n)
-            s->under_way = 0; /* the bytes before have come */
+            s->under_way -= STREAM_DOT;
         else
             n++;
     }
     line[n] = 0;
-    if (!strcmp(line, word))
-        return true;
+    return true;
+}
+
+/* The receiver's next line must be this one; another is its reason. */
+static bool expect(struct stream *s, const char *word)
+{
+    bool begins = !strcmp(word, RECEIVING);
+    char line[LINE];
+
+    do {
+        if (!get_line(s, line)) {
+            snprintf(s->error, sizeof(s->error), "%s: no answer, waiting for \"%s\"", s->name,
+                     word);
+            return false;
+        }
+        if (!strcmp(line, word))
+            return true;
+    } while (begins ||
+             !strcmp(line, RECEIVING)); /* half a line before it, or more of them behind */
     snprintf(s->error, sizeof(s->error), "%s: the receiver says: %s", s->name, line);
     return false;
 }
@@ -202,6 +219,8 @@ static bool send_all(struct sender *x, char *answer, size_t size)
     if (getrandom(&id, sizeof(id), 0) != sizeof(id))
         return fail(x->s, "getrandom");
     h = snapshot_header(m, CONTENT_MIGRATION, id);
+    if (x->s->slow && !expect(x->s, RECEIVING))
+        return false;
     if (!stream_begin(x->s, &h) || !expect(x->s, "ready") || !send_memory(x))
         return false;
     machine_pause(m);
@@ -293,11 +312,31 @@ static void tell(const struct stream *s, const char *line)
         die_errno("%s", s->name);
 }
 
+/* What is on the line before the header is left from a sender that was refused. */
+static void wait_for_sender(struct stream *s)
+{
+    struct pollfd p = {.fd = s->fd, .events = POLLIN};
+    char last[sizeof(((struct stream_header *)0)->magic)] = "";
+
+    while (memcmp(last, STREAM_MAGIC, sizeof(last))) {
+        if (poll(&p, 1, RECEIVING_MS) == 0) {
+            tell(s, RECEIVING "\n");
+            continue;
+        }
+        memmove(last, last + 1, sizeof(last) - 1);
+        if (read(s->fd, &last[sizeof(last) - 1], 1) != 1)
+            die_errno("%s", s->name);
+    }
+    s->under_way = s->found = sizeof(last);
+}
+
 void migrate_receive(struct machine *m, const char *link)
 {
     struct stream *s = &stream;
 
     open_to_receive(s, link);
+    if (s->slow)
+        wait_for_sender(s);
     struct stream_header h = stream_open(s, CONTENT_MIGRATION);
     snapshot_create(m, s, &h);
     tell(s, "ready\n");

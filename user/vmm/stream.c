@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <cpuid.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,8 @@
 #include <zlib.h>
 
 #include "user/vmm/say.h"
+
+enum { SILENCE_MS = 30000 };
 
 static_assert(sizeof(struct stream_header) == 96, "the format of version 2");
 static_assert(sizeof(struct record) == 24, "the format of version 2");
@@ -34,19 +37,20 @@ static void identify_processor(struct stream_header *h)
 /* Waits for the reader to have taken what is under way. */
 static bool wait_for_window(struct stream *s)
 {
-    char ack;
+    char dot;
 
-    if (!s->window || s->under_way < s->window)
+    if (!s->slow || s->under_way < STREAM_WINDOW)
         return true;
-    s->under_way = 0;
-    return read(s->back_fd, &ack, 1) == 1 && ack == '.';
+    s->under_way -= STREAM_DOT;
+    return read(s->back_fd, &dot, 1) == 1 && dot == '.';
 }
 
-static size_t window_part(const struct stream *s, size_t size)
+/* How many of size bytes may go at once where at most `most` may be under way. */
+static size_t part(const struct stream *s, size_t size, unsigned most)
 {
-    size_t room = s->window - s->under_way;
+    size_t room = most - s->under_way;
 
-    return s->window && size > room ? room : size;
+    return s->slow && size > room ? room : size;
 }
 
 static bool put(struct stream *s, const void *data, size_t size)
@@ -58,7 +62,7 @@ static bool put(struct stream *s, const void *data, size_t size)
             snprintf(s->error, sizeof(s->error), "%s: the reader does not acknowledge", s->name);
             return false;
         }
-        ssize_t n = write(s->fd, from, window_part(s, size));
+        ssize_t n = write(s->fd, from, part(s, size, STREAM_WINDOW));
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
@@ -86,7 +90,14 @@ bool stream_put(struct stream *s, enum record_kind kind, uint64_t where, const v
                 size_t size)
 {
     struct record r = {.kind = kind, .size = (uint32_t)size, .where = where};
+    uLongf packed = size;
 
+    if (s->slow && size && compress2(s->packed, &packed, data, size, 1) == Z_OK && packed < size) {
+        r.raw = r.size;
+        r.size = (uint32_t)packed;
+        data = s->packed;
+        size = packed;
+    }
     r.crc = stream_crc(stream_crc(0, &r, offsetof(struct record, crc)), data, size);
     s->records++;
     return put(s, &r, sizeof(r)) && put(s, data, size);
@@ -115,7 +126,10 @@ static size_t get(struct stream *s, void *data, size_t size)
     size_t done = 0;
 
     while (done < size) {
-        ssize_t n = read(s->fd, (uint8_t *)data + done, window_part(s, size - done));
+        struct pollfd p = {.fd = s->fd, .events = POLLIN};
+        if (s->slow && poll(&p, 1, SILENCE_MS) == 0)
+            break; /* a line has no end that shows */
+        ssize_t n = read(s->fd, (uint8_t *)data + done, part(s, size - done, STREAM_DOT));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -124,7 +138,7 @@ static size_t get(struct stream *s, void *data, size_t size)
             break;
         done += (size_t)n;
         s->under_way += (unsigned)n;
-        if (s->window && s->under_way == s->window) {
+        if (s->slow && s->under_way == STREAM_DOT) {
             s->under_way = 0;
             if (write(s->back_fd, ".", 1) != 1)
                 die_errno("%s", s->name);
@@ -137,8 +151,10 @@ static size_t get(struct stream *s, void *data, size_t size)
 struct stream_header stream_open(struct stream *s, enum stream_content content)
 {
     struct stream_header h = {.crc = 0}, here = {.crc = 0};
-    size_t n = get(s, &h, sizeof(h));
+    size_t n = s->found;
 
+    memcpy(h.magic, STREAM_MAGIC, n);
+    n += get(s, (uint8_t *)&h + n, sizeof(h) - n);
     if (n < sizeof(h.magic) || memcmp(h.magic, STREAM_MAGIC, sizeof(h.magic)))
         die(STATUS_USAGE, "%s: header: magic: no snapshot of vmm", s->name);
     if (n < sizeof(h))
@@ -161,21 +177,33 @@ struct stream_header stream_open(struct stream *s, enum stream_content content)
     return h;
 }
 
+static void unpack(struct stream *s, struct record *r)
+{
+    uLongf n = sizeof(s->data);
+
+    if (uncompress(s->data, &n, s->packed, r->size) != Z_OK || n != r->raw)
+        stream_bad(s, "raw %u: what is packed is not that", r->raw);
+    r->size = r->raw;
+}
+
 void stream_get(struct stream *s)
 {
     struct record *r = &s->record;
     size_t n = get(s, r, sizeof(*r));
+    uint8_t *data = r->raw ? s->packed : s->data;
 
     if (n < sizeof(*r))
         stream_bad(s, "truncated: %zu of a record head's %zu bytes", n, sizeof(*r));
     if (r->size > RECORD_MAX)
         stream_bad(s, "size %u is above %u", r->size, RECORD_MAX);
-    n = get(s, s->data, r->size);
+    n = get(s, data, r->size);
     if (n < r->size)
         stream_bad(s, "truncated: size %u, %zu bytes are there", r->size, n);
-    uint32_t crc = stream_crc(stream_crc(0, r, offsetof(struct record, crc)), s->data, r->size);
+    uint32_t crc = stream_crc(stream_crc(0, r, offsetof(struct record, crc)), data, r->size);
     if (crc != r->crc)
         stream_bad(s, "crc 0x%08x, not 0x%08x", r->crc, crc);
+    if (r->raw)
+        unpack(s, r);
     if (r->kind == RECORD_END && r->where != s->records)
         stream_bad(s, "end: %llu records, not %llu", (unsigned long long)s->records,
                    (unsigned long long)r->where);

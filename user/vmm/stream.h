@@ -15,6 +15,11 @@
 #define STREAM_MAGIC "VIVMSNAP"
 
 enum { STREAM_VERSION = 2, STREAM_NAME = 32, RECORD_MAX = 64 * 1024 };
+
+/* Of a slow link: bytes for each dot, and bytes under way at most, which a terminal surely holds.
+ */
+enum { STREAM_DOT = 1024, STREAM_WINDOW = 3 * STREAM_DOT };
+
 enum stream_content { CONTENT_MEMORY = 1, CONTENT_STATE = 2, CONTENT_MIGRATION = 3 };
 
 struct stream_header {
@@ -40,19 +45,21 @@ enum record_kind {
 struct record {
     uint32_t kind, size;
     uint64_t where;
+    uint32_t
+        raw; /* the data are packed (RFC 1950) and were so many bytes before; 0: they are not */
     uint32_t crc; /* of what is before it and of the data */
-    uint32_t reserved;
 };
 
 struct stream {
-    int fd, back_fd; /* back_fd: where the reader acknowledges, -1: it does not */
-    unsigned window; /* bytes that may be under way unacknowledged; 0: any number */
-    unsigned under_way;
+    int fd, back_fd; /* back_fd: where the reader answers, -1: it does not */
+    bool slow; /* the link: data are packed, and the reader acknowledges what it took by dots */
+    unsigned under_way; /* bytes that were not acknowledged */
+    unsigned found;     /* of the header, bytes that are read already: all or none of its magic */
     const char *name;
     uint64_t records, bytes;
     char error[256];
     struct record record; /* of stream_get */
-    uint8_t data[RECORD_MAX];
+    uint8_t data[RECORD_MAX], packed[RECORD_MAX];
 };
 
 /* Fills in magic, version, processor and checksum, and writes the header. */
