@@ -119,7 +119,7 @@ class Context:
         for number, made in enumerate(self.machines):
             if made.process:
                 made.end()
-            for line in (made.console, made.log):
+            for line in dict.fromkeys((made.console, made.log)):
                 text = bytes(line.data).decode(errors="replace").replace("\r\n", "\n")
                 texts.append("==== machine %d, %s\n%s" % (number, line.name, text))
         if self.scratch:
