@@ -1,9 +1,10 @@
-// epoll(7), eventfd(2), memfd_create(2).
+// epoll(7), eventfd(2), signalfd(2), memfd_create(2).
 #include <linux/memfd.h>
 #include "kernel/fs/epoll.h"
 #include "kernel/fs/eventfd.h"
 #include "kernel/fs/fdtable.h"
 #include "kernel/fs/memfd.h"
+#include "kernel/fs/signalfd.h"
 #include "kernel/lib/err.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/slab.h"
@@ -92,6 +93,29 @@ long sys_eventfd2(u32 initval, int flags)
 long sys_eventfd(u32 initval)
 {
     return eventfd_new(initval, 0);
+}
+
+long sys_signalfd4(int fd, const u64 *mask, size_t sigsetsize, int flags)
+{
+    u64 set;
+
+    if (sigsetsize != sizeof(set))
+        return -EINVAL;
+    if (get_user(set, mask))
+        return -EFAULT;
+    if (fd == -1)
+        return signalfd_new(set, flags);
+    struct file *f = fd_get(fd);
+    if (!f)
+        return -EBADF;
+    long err = signalfd_set(f, set);
+    file_put(f);
+    return err ? err : fd;
+}
+
+long sys_signalfd(int fd, const u64 *mask, size_t sigsetsize)
+{
+    return sys_signalfd4(fd, mask, sigsetsize, 0);
 }
 
 long sys_memfd_create(const char *name, u32 flags)

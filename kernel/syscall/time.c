@@ -2,7 +2,10 @@
 
 #include <linux/sysinfo.h>
 #include <linux/time.h>
+#include <linux/timerfd.h>
 #include <linux/times.h>
+#include "kernel/fs/fdtable.h"
+#include "kernel/fs/timerfd.h"
 #include "kernel/lib/err.h"
 #include "kernel/lib/string.h"
 #include "kernel/mm/frame.h"
@@ -220,6 +223,63 @@ long sys_clock_nanosleep(int clock, int flags, const void *req, void *rem)
     bool real = clock == CLOCK_REALTIME || clock == CLOCK_TAI;
     u64 offset = real ? clock_realtime_offset() : 0;
     return sleep_until(ns > offset ? ns - offset : 0, NULL, false);
+}
+
+long sys_timerfd_create(int clock, int flags)
+{
+    return timerfd_new(clock, flags);
+}
+
+static long timerfd_from_fd(int fd, struct file **f)
+{
+    *f = fd_get(fd);
+    if (!*f)
+        return -EBADF;
+    if (is_timerfd(*f))
+        return 0;
+    file_put(*f);
+    return -EINVAL;
+}
+
+static long put_itimerspec(struct file *f, void __user *to)
+{
+    u64 left, interval;
+
+    timerfd_get(f, &left, &interval);
+    struct __kernel_itimerspec value = {to_timespec(interval), to_timespec(left)};
+    return copy_to_user(to, &value, sizeof(value));
+}
+
+long sys_timerfd_gettime(int fd, void *value)
+{
+    struct file *f;
+    long err = timerfd_from_fd(fd, &f);
+
+    if (err)
+        return err;
+    err = put_itimerspec(f, value);
+    file_put(f);
+    return err;
+}
+
+long sys_timerfd_settime(int fd, int flags, const void *value, void *old)
+{
+    const struct __kernel_itimerspec __user *from = value;
+    u64 left, interval;
+    struct file *f;
+    long err = read_timespec(&from->it_interval, &interval);
+
+    if (!err)
+        err = read_timespec(&from->it_value, &left);
+    if (!err)
+        err = flags & ~TFD_TIMER_ABSTIME ? -EINVAL : timerfd_from_fd(fd, &f);
+    if (err)
+        return err;
+    if (old)
+        err = put_itimerspec(f, old);
+    timerfd_set(f, left, interval, flags & TFD_TIMER_ABSTIME);
+    file_put(f);
+    return err;
 }
 
 long sys_times(void *buf)

@@ -11,6 +11,8 @@
 #include "kernel/task/sigset.h"
 #include "kernel/task/task_internal.h"
 
+struct wait_queue signal_kept = {LIST_INIT(signal_kept.waiters)};
+
 #define QUEUE_MAX 4096 // real-time signals in one queue: RLIMIT_SIGPENDING's default
 
 void sigqueue_init(struct sigqueue *q)
@@ -261,6 +263,8 @@ static int send(struct process *p, struct task *t, int sig, const siginfo_t *inf
     int err = sigqueue_add(t ? &t->pending : &p->pending, sig, &copy);
     if (err)
         return err;
+    if (first->blocked & SIG_BIT(sig))
+        wake_all(&signal_kept);
     if (t) {
         if (wants(t, sig))
             wake_for_signal(t);

@@ -7,12 +7,15 @@
 #include "kernel/lib/types.h"
 
 struct task;
+struct wait_queue;
 struct process;
 struct process_group;
 struct trapframe;
 
 #define NSIG_K 64
 #define SIG_BIT(n) (1UL << ((n)-1))
+
+extern struct wait_queue signal_kept; // woken when a signal was sent that somebody blocks: signalfd
 
 struct sigqueue { // standard signals once each, real-time signals queued
     u64 set;

@@ -21,6 +21,7 @@ void ktimer_set(struct ktimer *t, u64 deadline_ns, void (*fn)(struct ktimer *t))
     struct ktimer *pos;
 
     ktimer_cancel(t);
+    deadline_ns = max(deadline_ns, 1UL); // 0 is no deadline to the clock
     t->deadline_ns = deadline_ns;
     t->fn = fn;
     t->armed = true;
