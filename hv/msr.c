@@ -17,6 +17,9 @@
 #define MSR_BIOS_SIGN_ID 0x8b
 #define MSR_PLATFORM_ID 0x17
 #define MSR_MTRR_DEF_TYPE 0x2ff
+// Every AMD processor since the K7 has four counters, whatever CPUID says; here they count nothing.
+#define MSR_K7_EVNTSEL0 0xc0010000
+#define MSR_K7_PERFCTR3 0xc0010007
 #define MSR_K8_INT_PENDING 0xc0010055 // AMD's guests look for broken C1E states in it
 
 const u32 msr_list[] = {
@@ -78,6 +81,7 @@ int msr_get(struct vcpu *v, u32 msr, u64 *value)
     case MSR_PLATFORM_ID:
     case MSR_MTRRCAP:
     case MSR_MTRR_DEF_TYPE:
+    case MSR_K7_EVNTSEL0 ... MSR_K7_PERFCTR3:
     case MSR_K8_INT_PENDING:
         *value = 0;
         return 0;
@@ -147,6 +151,7 @@ int msr_set(struct vcpu *v, u32 msr, u64 value)
         v->misc_enable = value;
         return 0;
     case MSR_BIOS_SIGN_ID: // written before it is read, by the rule for reading microcode versions
+    case MSR_K7_EVNTSEL0 ... MSR_K7_PERFCTR3:
         return 0;
     case MSR_EFER:
         if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
