@@ -34,8 +34,6 @@ bool coalesced_write(struct vm *vm, bool pio, u64 addr, u8 size, u64 value)
     struct kvm_coalesced_mmio entry = {.phys_addr = addr, .len = size, .pio = pio};
     u32 i = 0;
 
-    if (!vm->zones_used)
-        return false;
     while (i < HV_MAX_ZONES && !within(&vm->zone[i], pio, addr, size))
         i++;
     memcpy(entry.data, &value, sizeof(value));

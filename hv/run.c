@@ -146,7 +146,9 @@ long vcpu_run(struct vcpu *v)
 {
     struct kvm_run *run = v->run;
 
-    long result = regs_from_run(v);
+    long result = 0;
+    if (read_once(run->kvm_dirty_regs) | read_once(run->kvm_valid_regs))
+        result = regs_from_run(v);
     if (result)
         return result;
     if (v->has_sigmask)
@@ -166,7 +168,8 @@ long vcpu_run(struct vcpu *v)
             current()->hv_vcpu = NULL;
         }
     }
-    regs_to_run(v);
+    if (read_once(run->kvm_valid_regs))
+        regs_to_run(v);
     run->cr8 = v->cr8;
     run->apic_base = v->apic_base;
     run->if_flag = (v->rflags & RFLAGS_IF) != 0;

@@ -163,8 +163,8 @@ void irqchip_unmasked(struct irqchip *c, u32 chip, unsigned pin)
 
 static bool write_waited_for(struct vm *vm, bool pio, u64 addr, u8 size, u64 value)
 {
-    return ioeventfd_write(vm, pio, addr, size, value) ||
-           coalesced_write(vm, pio, addr, size, value);
+    return (!list_empty(&vm->ioeventfds) && ioeventfd_write(vm, pio, addr, size, value)) ||
+           (vm->zones_used && coalesced_write(vm, pio, addr, size, value));
 }
 
 // The ports of the chips are a byte wide: a wider access reads as zeros, and writes nothing.

@@ -4,9 +4,13 @@ Under -icount shift=0 QEMU's cycle counter counts instructions; Bochs' always do
 TCG (each step counts), so the CPU is given without the fast ones: figures are about paths, not about clearing pages.
 """
 import argparse
+import itertools
+import os
 import re
+import subprocess
+import tempfile
 
-from . import build, exec as run, say, setup
+from . import build, cpio, debs, exec as run, say, setup
 
 # Linux 6.1 in the same emulators and with the same CPU, mitigations and init_on_alloc off, for comparison: (svm, vmx).
 LINUX = {
@@ -26,6 +30,8 @@ LINUX = {
     "nested page fault, first touch": (3244, None),
     "create a VM and a vCPU": (7670000, None),
     "container, start to end": (18000000, None), # crun run
+    "Debian 6.1 to init, as a guest": (1530000000, None), # kvmtool's
+    "Debian 6.1 to init: exits": (35000, None),
 }
 # (program, the kernel's command line, what its figures are called after)
 RUNS = (("calls", "", ""), ("files", "", ""), ("exits", "", ""), ("container", "", ""), ("bt", "", ""),
@@ -50,6 +56,47 @@ def figures(backend):
             say.step("bench %s [%s]: status %s: %s" % (name, backend, result.status, reason[0]))
 
 
+LINUX_INIT = b"""#!/bin/busybox sh
+/bin/busybox dmesg | /bin/busybox grep 'Run /init'
+/bin/busybox poweroff -f
+"""
+
+
+def linux_files(directory):
+    """Debian's kernel, and an initramfs that says when the kernel came to it, and switches off."""
+    archive = cpio.Archive()
+    archive.host("bin/busybox", "/bin/busybox")
+    archive.file("init", LINUX_INIT, 0o755)
+    initrd = os.path.join(directory, "initrd")
+    with open(initrd, "wb") as file:
+        file.write(archive.bytes())
+    return debs.linux("bookworm"), initrd
+
+
+def time_of_init(text):
+    """When the kernel started init, in nanoseconds of its own clock: instructions, under -icount shift=0."""
+    found = re.search(r"\[ *(\d+)\.(\d+)\] Run /init as init process", text)
+    return int(found.group(1) + found.group(2).ljust(9, "0")) if found else 0
+
+
+def linux_figures():
+    """Yields (what, value) for a boot of Linux: on QEMU's machine, and in vmm under Vivarium."""
+    with tempfile.TemporaryDirectory() as directory:
+        kernel, initrd = linux_files(directory)
+        done = subprocess.run(
+            ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", "max", "-icount", "shift=0,sleep=off",
+             "-m", "192", "-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio", "-kernel", kernel,
+             "-initrd", initrd, "-append", "console=ttyS0 8250.nr_uarts=1 panic=-1 pci=off quiet"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=300)
+        yield "Debian 6.1 to init, on the machine itself", time_of_init(done.stdout)
+        guest = run.run(["vmm", "--mem", "192", "--stats", "--kernel", "/bzImage", "--initrd", "/initrd",
+                         "--append", "quiet"], [(kernel, "/bzImage"), (initrd, "/initrd")],
+                        backend="svm", icount=0, limit=300)
+        yield "Debian 6.1 to init, as a guest", time_of_init(guest.text)
+        exits = re.search(r"(\d+) exits of all vCPUs", guest.text)
+        yield "Debian 6.1 to init: exits", int(exits.group(1)) if exits else 0
+
+
 def main(argv):
     parser = argparse.ArgumentParser(prog="viv bench", description="Prints what things cost in instructions.")
     parser.add_argument("--backend", choices=["svm", "vmx", "both"], default="svm")
@@ -58,7 +105,7 @@ def main(argv):
     build.make("kernel", "root", quiet=True)
     for backend in ("svm", "vmx") if options.backend == "both" else (options.backend,):
         print("%-46s %14s %14s" % ("instructions [%s]" % backend, "Vivarium", "Linux 6.1"))
-        for what, value in figures(backend):
+        for what, value in itertools.chain(figures(backend), linux_figures() if backend == "svm" else ()):
             linux = LINUX.get(what, (None, None))[backend == "vmx"]
             print("%-46s %14s %14s" % (what, format(value, ","), format(linux, ",") if linux else ""), flush=True)
     return 0
