@@ -104,6 +104,7 @@ int caps_extension(u64 cap)
     case KVM_CAP_GET_MSR_FEATURES:
     case KVM_CAP_VCPU_ATTRIBUTES:
     case KVM_CAP_SET_GUEST_DEBUG:
+    case KVM_CAP_BINARY_STATS_FD:
         return 1;
     case KVM_CAP_SYNC_REGS:
         return KVM_SYNC_X86_VALID_FIELDS;

@@ -127,6 +127,11 @@ struct memslot {
 
 #define NOTHING_PEEKED 1 // no page has this address
 
+struct vm_stats { // for KVM_GET_STATS_FD, under KVM's names
+    u64 remote_tlb_flush;
+    u64 pages_4k, pages_2m; // nested entries now
+};
+
 struct vm {
     u32 refs;              // the VM's file and each vCPU
     struct aspace *aspace; // the VMM's; no reference; NULL once it is gone
@@ -153,6 +158,7 @@ struct vm {
     struct page *coalesced_page;                       // coalesced.c
     struct kvm_coalesced_mmio_zone zone[HV_MAX_ZONES]; // size 0: not used
     u32 zones_used;
+    struct vm_stats stats;
     void *vendor;
 };
 
@@ -208,7 +214,7 @@ struct vcpu {
     u64 sigmask;
     bool has_sigmask;
 
-    u64 exits[HV_EXIT_UNKNOWN + 1]; // by kind
+    u64 exits[HV_EXIT_UNKNOWN + 1]; // by enum hv_exit_kind
     void *vendor;                   // struct svm_vcpu, struct vmx_vcpu
 };
 
@@ -277,6 +283,7 @@ int vm_create(void); // KVM_CREATE_VM: a descriptor or -errno
 struct vm *vm_get(struct vm *vm);
 void vm_put(struct vm *vm);
 // For /proc: the vCPUs of the process's VMs and their exits since creation. False if it has no VM.
+u64 vcpu_exits(const struct vcpu *v); // of all kinds
 bool hv_process_counts(const struct process *p, u32 *vcpus, u64 *exits);
 int vcpu_create(struct vm *vm, u32 id); // KVM_CREATE_VCPU
 void vcpu_destroy(struct vcpu *v);
@@ -418,6 +425,9 @@ void kvmclock_update(struct vcpu *v);  // writes the guest's page; may sleep
 int kvmclock_stopped(struct vcpu *v);  // KVM_KVMCLOCK_CTRL
 long kvmclock_vm_ioctl(struct vm *vm, u32 cmd, u64 arg);
 int kvmclock_extension(u64 cap);
+
+// stats.c: a new descriptor or -errno; vcpu -1: of the VM.
+int stats_open(struct vm *vm, int vcpu);
 
 // cpuid.c, msr.c
 void cpuid_emulate(struct vcpu *v);

@@ -92,6 +92,16 @@ static struct page *large_page(struct vm *vm, const struct memslot *s, u64 gpa)
     return aspace_block(vm->aspace, hva);
 }
 
+static unsigned used_entries(paddr_t table)
+{
+    const u64 *entry = phys_to_virt(table);
+    unsigned n = 0;
+
+    for (int i = 0; i < 512; i++)
+        n += entry[i] != 0;
+    return n;
+}
+
 static int map_large(struct vm *vm, u64 gpa, struct page *block)
 {
     u64 *entry = walk(vm, gpa, LARGE_LEVEL, true);
@@ -102,8 +112,10 @@ static int map_large(struct vm *vm, u64 gpa, struct page *block)
         paddr_t table = *entry & PTE_ADDR;
         *entry = 0;
         vm_kick_all(vm);
+        vm->stats.pages_4k -= used_entries(table);
         free_table(table, 1);
     }
+    vm->stats.pages_2m += !*entry;
     *entry = hv_ops->nested_entry(page_to_phys(block), true, true) | PTE_PS;
     return 0;
 }
@@ -115,6 +127,7 @@ static int map_small(struct vcpu *v, u64 gpa, struct page *page, bool writable)
     if (!entry)
         return -ENOMEM;
     v->flush_wanted |= *entry != 0;
+    v->vm->stats.pages_4k += !*entry;
     *entry = hv_ops->nested_entry(page_to_phys(page), true, writable);
     return 0;
 }
@@ -149,7 +162,7 @@ int nested_fault(struct vcpu *v, u64 gpa, bool write)
 
 // Zaps [gpa, end) below one table that covers guest-physical addresses from `base`. Returns whether
 // there was anything.
-static bool zap_table(paddr_t table, int level, u64 base, u64 gpa, u64 end)
+static bool zap_table(struct vm *vm, paddr_t table, int level, u64 base, u64 gpa, u64 end)
 {
     u64 *entry = phys_to_virt(table), span = 1UL << (12 + 9 * (level - 1));
     bool zapped = false;
@@ -159,10 +172,11 @@ static bool zap_table(paddr_t table, int level, u64 base, u64 gpa, u64 end)
         if (!entry[i])
             continue;
         if (level > 1 && !(entry[i] & PTE_PS)) {
-            zapped |= zap_table(entry[i] & PTE_ADDR, level - 1, base + i * span, gpa, end);
+            zapped |= zap_table(vm, entry[i] & PTE_ADDR, level - 1, base + i * span, gpa, end);
         } else {
             entry[i] = 0;
             zapped = true;
+            *(level > 1 ? &vm->stats.pages_2m : &vm->stats.pages_4k) -= 1;
         }
     }
     return zapped;
@@ -179,7 +193,7 @@ void nested_protect(struct vm *vm, u64 gpa)
 void nested_zap(struct vm *vm, u64 gpa, u64 size)
 {
     vm->peeked = NOTHING_PEEKED;
-    if (vm->nested_root && zap_table(vm->nested_root, LEVELS, 0, gpa, gpa + size))
+    if (vm->nested_root && zap_table(vm, vm->nested_root, LEVELS, 0, gpa, gpa + size))
         vm_kick_all(vm);
 }
 
@@ -198,6 +212,7 @@ void vm_kick_all(struct vm *vm)
         if (v->in_guest)
             mask |= BIT(v->cpu);
     }
+    vm->stats.remote_tlb_flush++;
     if (mask)
         tlb_shootdown(mask);
 }

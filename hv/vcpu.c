@@ -179,6 +179,8 @@ static long vcpu_ioctl_locked(struct vcpu *v, u32 cmd, u64 arg)
         return debug_set(v, arg);
     case KVM_NMI:
         return ioctl_nmi(v);
+    case KVM_GET_STATS_FD:
+        return stats_open(v->vm, v->id);
     case KVM_KVMCLOCK_CTRL:
         return kvmclock_stopped(v);
     case KVM_SET_SIGNAL_MASK:

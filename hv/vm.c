@@ -39,7 +39,7 @@ void vm_put(struct vm *vm)
     kfree(vm);
 }
 
-static u64 exits_of(const struct vcpu *v)
+u64 vcpu_exits(const struct vcpu *v)
 {
     u64 sum = 0;
 
@@ -61,7 +61,7 @@ bool hv_process_counts(const struct process *p, u32 *vcpus, u64 *exits)
         found = true;
         for (int i = 0; i < HV_MAX_VCPUS; i++) {
             *vcpus += vm->vcpu[i] != NULL;
-            *exits += vm->vcpu[i] ? exits_of(vm->vcpu[i]) : 0;
+            *exits += vm->vcpu[i] ? vcpu_exits(vm->vcpu[i]) : 0;
         }
     }
     return found;
@@ -112,6 +112,8 @@ static long vm_ioctl(struct file *f, u32 cmd, u64 arg)
         return ioctl_set_memory(vm, arg);
     case KVM_CHECK_EXTENSION:
         return vm_check_extension(arg);
+    case KVM_GET_STATS_FD:
+        return stats_open(vm, -1);
     case KVM_GET_DIRTY_LOG:
         return dirty_get(vm, arg);
     case KVM_REGISTER_COALESCED_MMIO:

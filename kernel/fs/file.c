@@ -122,7 +122,7 @@ int anon_file_install(const char *name, const struct file_ops *ops, void *privat
         return PTR_ERR(f);
     f->name = name;
     f->private = private;
-    f->kind |= FILE_STREAM;
+    f->kind |= ops->lseek ? 0 : FILE_STREAM;
     f->ops = NULL;
     int fd = fd_install(file_get(f), flags & O_CLOEXEC);
     if (fd >= 0)

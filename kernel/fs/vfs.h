@@ -210,7 +210,8 @@ void inode_drop_privilege(struct inode *i);
 extern u32 file_count; // open file descriptions
 
 // A new open file without a name in the current descriptor table, as anon_inode: "[eventfd]",
-// "kvm-vm", …: the descriptor or -errno. On error `release` of ops is not called.
+// "kvm-vm", …: the descriptor or -errno. It has positions if ops have lseek. On error `release` of
+// ops is not called.
 int anon_file_install(const char *name, const struct file_ops *ops, void *private, u32 flags);
 
 // path.c: resolution. Names are kernel strings; all may return ENOENT, ENOTDIR, ELOOP, EACCES,

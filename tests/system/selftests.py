@@ -12,9 +12,10 @@ from viv.testlib import BOTH, test
 
 # Those that pass. Each ends with status 0; 4 would say that it found nothing to test.
 TESTS = """
-    cpuid_test cr4_cpuid_sync_test debug_regs get_msr_index_features kvm_clock_test kvm_create_max_vcpus max_vcpuid_cap_test
-    monitor_mwait_test platform_info_test set_boot_cpu_id set_memory_region_test set_sregs_test state_test sync_regs_test
-    system_counter_offset_test tsc_msrs_test userspace_io_test xapic_state_test
+    cpuid_test cr4_cpuid_sync_test debug_regs get_msr_index_features kvm_binary_stats_test kvm_clock_test
+    kvm_create_max_vcpus max_vcpuid_cap_test monitor_mwait_test platform_info_test set_boot_cpu_id
+    set_memory_region_test set_sregs_test state_test sync_regs_test system_counter_offset_test tsc_msrs_test
+    userspace_io_test xapic_state_test
 """.split()
 ARGUMENTS = {"set_memory_region_test": "1"}  # rounds; it does ten of itself
 LONG = "xapic_state_test".split()  # on Bochs, over a minute

@@ -2,11 +2,13 @@
 #include "user/vmm/machine.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "user/vmm/say.h"
 
-enum { PORT_LINES = 8 };
+enum { PORT_LINES = 8, COUNTS = 96 };
 
 void machine_dump(const struct vcpu *v)
 {
@@ -60,18 +62,61 @@ static void print_ports(const struct exit_counts *c)
     }
 }
 
-/* What the kernel counts, which answers most exits itself. Linux does not say it. */
-static void print_total(void)
-{
-    char line[128];
-    unsigned long long n;
-    FILE *status = fopen("/proc/self/status", "r");
+/* One count of every vCPU together. */
+struct sum {
+    char name[64];
+    uint64_t value;
+};
 
-    while (status && fgets(line, sizeof(line), status))
-        if (sscanf(line, "VivExits: %llu", &n) == 1)
-            say("%12llu exits of all vCPUs, with those that KVM answers", n);
-    if (status)
-        fclose(status);
+static void add_count(struct sum *sums, const char *name, uint64_t value)
+{
+    unsigned i = 0;
+
+    while (i < COUNTS - 1 && sums[i].name[0] && strcmp(sums[i].name, name) != 0)
+        i++;
+    snprintf(sums[i].name, sizeof(sums[i].name), "%s", name);
+    sums[i].value += value;
+}
+
+/* Adds what KVM has counted of one vCPU: KVM_GET_STATS_FD describes itself. */
+static void add_counts(struct sum *sums, int fd)
+{
+    struct kvm_stats_header header;
+
+    if (pread(fd, &header, sizeof(header), 0) != sizeof(header))
+        return;
+    for (uint32_t i = 0; i < header.num_desc; i++) {
+        union {
+            struct kvm_stats_desc head;
+            char all[sizeof(struct kvm_stats_desc) + sizeof(sums->name)];
+        } d = {0};
+        size_t size = sizeof(d.head) + header.name_size;
+        uint64_t value;
+        if (size >= sizeof(d.all) ||
+            pread(fd, &d, size, (off_t)(header.desc_offset + i * size)) != (ssize_t)size ||
+            pread(fd, &value, sizeof(value), header.data_offset + d.head.offset) != sizeof(value))
+            return;
+        if (d.head.size == 1) /* no histograms */
+            add_count(sums, d.all + sizeof(d.head), value);
+    }
+}
+
+/* What the kernel counts, which answers most exits itself. */
+static void print_kernel_counts(const struct machine *m)
+{
+    struct sum sums[COUNTS] = {0};
+
+    for (unsigned cpu = 0; cpu < m->vcpu_count; cpu++) {
+        int fd = ioctl(m->vcpu[cpu].fd, KVM_GET_STATS_FD, 0);
+        if (fd < 0)
+            return;
+        add_counts(sums, fd);
+        close(fd);
+    }
+    say("counted by KVM, with the exits that it answers itself:");
+    for (unsigned i = 0; i < COUNTS && sums[i].name[0]; i++)
+        if (sums[i].value)
+            say("%12llu %s", (unsigned long long)sums[i].value, sums[i].name);
 }
 
 void machine_print_stats(const struct machine *m)
@@ -88,7 +133,7 @@ void machine_print_stats(const struct machine *m)
         if (n && i == KVM_EXIT_IO)
             print_ports(c);
     }
-    print_total();
+    print_kernel_counts(m);
     say("%12llu changes of interrupt lines", (unsigned long long)c->lines);
     say("%12llu port bytes and %llu mmio accesses to nothing", (unsigned long long)c->ports_nowhere,
         (unsigned long long)c->mmio_nowhere);
