@@ -72,7 +72,7 @@ static const char *uart_wrong(const void *data)
 
     if (u->fifo_count > UART_FIFO)
         return "fifo_count";
-    return u->out_count > UART_OUT ? "out_count" : NULL;
+    return u->out_count >= UART_OUT ? "out_count" : NULL;
 }
 
 static const char *cmos_wrong(const void *data)
