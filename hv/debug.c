@@ -146,6 +146,17 @@ bool debug_step_sti(struct vcpu *v)
     return true;
 }
 
+void vcpu_advance(struct vcpu *v, unsigned length)
+{
+    hv_ops->advance(v, length);
+    v->rflags &= ~RFLAGS_RF;
+    v->stepped = v->debug & KVM_GUESTDBG_SINGLESTEP;
+    if (v->stepped || !(v->rflags & RFLAGS_TF) || v->pending.valid)
+        return;
+    v->dr6 = (v->dr6 & ~0xfUL) | DR6_BS;
+    inject_exception(v, VEC_DB, false, 0);
+}
+
 int debug_stepped(struct vcpu *v)
 {
     v->stepped = false;

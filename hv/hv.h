@@ -269,12 +269,9 @@ struct hv_ops {
 extern const struct hv_ops svm_ops, vmx_ops;
 extern const struct hv_ops *hv_ops; // the one that this machine has, NULL for none
 
-// Past an instruction that was carried out here.
-static inline void vcpu_advance(struct vcpu *v, unsigned length)
-{
-    hv_ops->advance(v, length);
-    v->stepped = v->debug & KVM_GUESTDBG_SINGLESTEP;
-}
+// Past an instruction that was carried out here, with the #DB that a guest that steps itself gets
+// after it.
+void vcpu_advance(struct vcpu *v, unsigned length);
 
 void hv_init(void); // probes, enables all CPUs, makes /dev/kvm
 

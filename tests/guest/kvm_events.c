@@ -193,3 +193,39 @@ TEST(a_window_interrupts_a_guest_that_makes_no_exits)
     }
     vm_close(&v);
 }
+
+/* A guest that steps itself: CPUID, port I/O, MMIO and RDMSR are carried out by the hypervisor, and
+ * each has its #DB behind it. The handler at 0x8100 stores the address and DR6. */
+GUEST_CODE(stepping, 64,
+           "mov $0x20000, %edi; pushf; orl $0x100, (%rsp); popf\n"
+           "1: xor %eax, %eax; cpuid\n"
+           "in $0x10, %al\n"
+           "mov $0xc0000080, %ecx; rdmsr\n"
+           "mov 0x10000000, %al\n"
+           "pushf; andl $~0x100, (%rsp); popf\n"
+           "hlt\n"
+           ".org stepping + 0x100\n"
+           "push %rax; mov 8(%rsp), %rax; stosl; mov %dr6, %rax; stosl\n"
+           "xor %eax, %eax; mov %rax, %dr6; pop %rax; iretq");
+
+TEST(a_stepping_guest_stops_behind_each_instruction)
+{
+    static const uint8_t lengths[] = {2, 2, 2, 5, 2, 7, 1, 7, 1};
+    struct vm v = vm_open(RAM);
+    uint32_t rip = 0x800e;
+
+    LOAD(&v, stepping);
+    start_64(&v);
+    set_gate64(&v, 1, CODE + 0x100);
+    run_to(&v, KVM_EXIT_IO);
+    run_to(&v, KVM_EXIT_MMIO);
+    run_to_halt(&v);
+    uint32_t *stop = (uint32_t *)(v.mem + FREE);
+    for (unsigned i = 0; i < sizeof(lengths); i++) {
+        rip += lengths[i];
+        CHECK_EQ(stop[2 * i], rip);
+        CHECK_EQ(stop[2 * i + 1], 0xffff4ff0);
+    }
+    CHECK_EQ(stop[2 * sizeof(lengths)], 0);
+    vm_close(&v);
+}
