@@ -28,7 +28,10 @@ static void inject_pending(struct vcpu *v, bool window)
 {
     bool open = !(v->debug & KVM_GUESTDBG_BLOCKIRQ);
 
-    if (open && !v->pending.valid && v->nmis && hv_ops->nmi_allowed(v)) {
+    bool nmi = v->nmis && hv_ops->nmi_allowed(v);
+    if (v->nmis && !nmi)
+        v->nmis = 1; // those that come while one is served are one
+    if (open && !v->pending.valid && nmi) {
         v->nmis--;
         v->pending = (struct hv_event){.valid = true, .vector = 2, .type = EVENT_NMI};
     }

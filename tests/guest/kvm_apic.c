@@ -72,6 +72,20 @@ TEST(a_local_apic_starts_as_the_manual_says)
     vm_close(&v);
 }
 
+/* However many come while an NMI is served, one follows it. */
+GUEST_CODE(many_nmis, 64,
+           APIC_START "movl $0x400, 0x300(%rbp); nop; nop; nop; mov %ebx, %eax; out %eax, $0x11\n"
+                      ".org many_nmis + 0x500\n inc %ebx; cmp $1, %ebx; jne 2f; mov $10, %ecx\n"
+                      "1: movl $0x400, 0x300(%rbp); loop 1b\n 2: iretq");
+
+TEST(nmis_that_come_while_one_is_served_are_one)
+{
+    struct vm v = OPEN(many_nmis);
+
+    CHECK_EQ(run_to_out(&v, 0x11), 2);
+    vm_close(&v);
+}
+
 /* The task priority holds back a class and those below; what is in service its own. */
 GUEST_CODE(priorities, 64,
            APIC_START "mov $5, %eax; mov %rax, %cr8\n" READ("0x80") SELF("0x51") SELF("0x40")
