@@ -6,7 +6,8 @@
 #include "kernel/lib/err.h"
 #include "kernel/mm/usercopy.h"
 
-#define MIN_MMU_PAGES 64 // KVM_SET_NR_MMU_PAGES takes no fewer
+#define MIN_MMU_PAGES 64     // KVM_SET_NR_MMU_PAGES takes no fewer
+#define CAP_USER_MEMORY2 231 // Linux 6.8's
 #define QUIRKS (KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS | KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
 
 static bool has_vcpus(const struct vm *vm)
@@ -21,7 +22,7 @@ static bool has_vcpus(const struct vm *vm)
 // It is set once.
 static long set_max_vcpu_id(struct vm *vm, u64 max)
 {
-    if (max > HV_MAX_VCPUS || (vm->max_vcpu_id && vm->max_vcpu_id != max))
+    if (max > HV_MAX_VCPUS || max < vm->boot_cpu || (vm->max_vcpu_id && vm->max_vcpu_id != max))
         return -EINVAL;
     vm->max_vcpu_id = max;
     return 0;
@@ -41,6 +42,11 @@ static long enable_cap(struct vm *vm, u64 arg)
     case KVM_CAP_MSR_PLATFORM_INFO:
         vm->no_platform_info = !cap.args[0];
         return 0;
+    case KVM_CAP_X2APIC_API:
+        if (cap.args[0] & ~KVM_X2APIC_API_USE_32BIT_IDS)
+            return -EINVAL;
+        vm->x2apic_ids |= cap.args[0] != 0;
+        return 0;
     case KVM_CAP_DISABLE_QUIRKS2:
         if (cap.args[0] & ~(u64)QUIRKS)
             return -EINVAL;
@@ -59,6 +65,8 @@ long caps_vm_ioctl(struct vm *vm, u32 cmd, u64 arg)
     case KVM_SET_BOOT_CPU_ID:
         if (has_vcpus(vm))
             return -EBUSY;
+        if (arg >= (vm->max_vcpu_id ?: HV_MAX_VCPUS))
+            return -EINVAL;
         vm->boot_cpu = arg;
         return 0;
     case KVM_SET_TSS_ADDR:
@@ -98,6 +106,7 @@ long vcpu_attribute(struct vcpu *v, u32 cmd, u64 arg)
 int caps_extension(u64 cap)
 {
     switch (cap) {
+    case CAP_USER_MEMORY2:
     case KVM_CAP_ENABLE_CAP_VM:
     case KVM_CAP_SET_BOOT_CPU_ID:
     case KVM_CAP_MSR_PLATFORM_INFO:
@@ -106,6 +115,8 @@ int caps_extension(u64 cap)
     case KVM_CAP_SET_GUEST_DEBUG:
     case KVM_CAP_BINARY_STATS_FD:
         return 1;
+    case KVM_CAP_X2APIC_API:
+        return KVM_X2APIC_API_USE_32BIT_IDS;
     case KVM_CAP_SYNC_REGS:
         return KVM_SYNC_X86_VALID_FIELDS;
     case KVM_CAP_DISABLE_QUIRKS2:

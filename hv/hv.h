@@ -147,6 +147,7 @@ struct vm {
     u32 boot_cpu;            // the vCPU that runs first
     u32 max_vcpu_id;         // KVM_CAP_MAX_VCPU_ID: vCPUs have smaller numbers; 0: not set
     u64 quirks_off;          // KVM_CAP_DISABLE_QUIRKS2
+    bool x2apic_ids;         // KVM_CAP_X2APIC_API: KVM_GET_LAPIC gives x2APIC ids as they are
     bool no_platform_info;   // KVM_CAP_MSR_PLATFORM_INFO: guests have no MSR_PLATFORM_INFO
     struct list link;        // in the list of all VMs
     u64 tsc_base;            // host TSC at creation: the guest's TSC starts at 0
@@ -328,8 +329,9 @@ void regs_to_run(struct vcpu *v);
 long vcpu_state_ioctl(struct vcpu *v, u32 cmd, u64 arg); // -ENOTTY: not one of them
 void vcpu_get_events(struct vcpu *v, struct kvm_vcpu_events *to);
 int vcpu_set_events(struct vcpu *v, const struct kvm_vcpu_events *e); // 0 or -EINVAL
-int state_extension(u64 cap); // KVM_CHECK_EXTENSION's answer, 0: none
-bool xcr0_valid(u64 value);   // what XSETBV takes (SDM 1, 13.3)
+long tsc_khz_ioctl(u32 cmd, u64 khz); // KVM_GET_TSC_KHZ, KVM_SET_TSC_KHZ
+int state_extension(u64 cap);         // KVM_CHECK_EXTENSION's answer, 0: none
+bool xcr0_valid(u64 value);           // what XSETBV takes (SDM 1, 13.3)
 
 // irqchip/
 // Port I/O that the kernel answers: false if it does not. `value` as IN and OUT have it.

@@ -141,7 +141,7 @@ int msr_set(struct vcpu *v, u32 msr, u64 value)
         v->platform_info = value;
         return 0;
     case MSR_APIC_BASE:
-        return vcpu_set_apic_base(v, value, true);
+        return vcpu_set_apic_base(v, value, false);
     case MSR_PAT:
         if (!pat_valid(value))
             return 1;
@@ -200,6 +200,8 @@ int msr_write(struct vcpu *v, u32 msr, u64 value)
         return write_tsc(v, value - v->tsc_adjust);
     case MSR_PLATFORM_INFO:
         return 1;
+    case MSR_APIC_BASE:
+        return vcpu_set_apic_base(v, value, true);
     case MSR_EFER:
         return !efer_write_allowed(v, &value) || msr_set(v, msr, value);
     default:

@@ -172,10 +172,12 @@ static long set_debugregs(struct vcpu *v, u64 arg)
 }
 
 // The TSC is the host's plus an offset: it cannot run at another speed.
-static long set_tsc_khz(u64 khz)
+long tsc_khz_ioctl(u32 cmd, u64 khz)
 {
     u64 host = clock_tsc_khz(), slack = host * TSC_TOLERANCE_PPM / 1000000;
 
+    if (cmd == KVM_GET_TSC_KHZ)
+        return host;
     return !khz || (khz >= host - slack && khz <= host + slack) ? 0 : -EINVAL;
 }
 
@@ -219,9 +221,8 @@ long vcpu_state_ioctl(struct vcpu *v, u32 cmd, u64 arg)
     case KVM_SET_DEBUGREGS:
         return set_debugregs(v, arg);
     case KVM_GET_TSC_KHZ:
-        return clock_tsc_khz();
     case KVM_SET_TSC_KHZ:
-        return set_tsc_khz(arg);
+        return tsc_khz_ioctl(cmd, arg);
     case KVM_GET_CPUID2:
         return get_cpuid(v, arg);
     default:

@@ -14,6 +14,9 @@
 #include "kernel/x86/clock.h"
 #include "kernel/x86/cpu.h"
 
+// Linux 6.8's, which Debian 12's headers have not.
+#define SET_USER_MEMORY_REGION2 _IOC(_IOC_WRITE, KVMIO, 0x49, 160)
+
 static struct list all_vms = LIST_INIT(all_vms);
 
 struct vm *vm_get(struct vm *vm)
@@ -89,6 +92,8 @@ static void watcher_release(struct aspace_watcher *w)
     vm->aspace = NULL;
 }
 
+// Both versions of the call begin with the same struct; what the second adds is for memory that the
+// VMM cannot see, which needs a flag that is refused.
 static long ioctl_set_memory(struct vm *vm, u64 arg)
 {
     struct kvm_userspace_memory_region region;
@@ -107,13 +112,17 @@ static long vm_ioctl(struct file *f, u32 cmd, u64 arg)
         return -EIO;
     switch (cmd) {
     case KVM_CREATE_VCPU:
-        return vcpu_create(vm, arg);
+        return arg >> 32 ? -EINVAL : vcpu_create(vm, arg);
     case KVM_SET_USER_MEMORY_REGION:
+    case SET_USER_MEMORY_REGION2:
         return ioctl_set_memory(vm, arg);
     case KVM_CHECK_EXTENSION:
         return vm_check_extension(arg);
     case KVM_GET_STATS_FD:
         return stats_open(vm, -1);
+    case KVM_GET_TSC_KHZ: // one pace for all vCPUs
+    case KVM_SET_TSC_KHZ:
+        return tsc_khz_ioctl(cmd, arg);
     case KVM_GET_DIRTY_LOG:
         return dirty_get(vm, arg);
     case KVM_REGISTER_COALESCED_MMIO:

@@ -174,10 +174,15 @@ long irqchip_vm_ioctl(struct vm *vm, u32 cmd, u64 arg)
 static long ioctl_get_lapic(struct vcpu *v, u64 arg)
 {
     struct lapic *l = v->lapic;
+    u32 *id = lapic_reg(l, LAPIC_ID), real = *id;
 
     lapic_ppr(l);
     *lapic_reg(l, LAPIC_CURRENT_COUNT) = lapic_timer_count(l);
-    return copy_to_user((void __user *)arg, l->reg, sizeof(l->reg));
+    if (lapic_x2(l) && !v->vm->x2apic_ids)
+        *id <<= 24;
+    long err = copy_to_user((void __user *)arg, l->reg, sizeof(l->reg));
+    *id = real;
+    return err;
 }
 
 // The timer goes on from the count that was saved. What cannot be read changes nothing.

@@ -13,6 +13,7 @@
 #define LVT_MODE (LVT_VALUE | 0x700)
 #define LVT_LINT (LVT_MODE | 0xa000) // polarity, trigger mode
 #define ICR_PENDING BIT(12)
+#define ICR_X2_RESERVED (BIT(13) | 3UL << 16 | 0xfffUL << 20) // SDM 3A, figure 11-28
 #define ICR_ASSERT BIT(14)
 #define ICR_LEVEL BIT(15)
 
@@ -186,6 +187,8 @@ static int x2apic_set(struct lapic *l, u32 offset, u64 value)
         return 1;
     switch (offset) {
     case LAPIC_ICR:
+        if (value & ICR_X2_RESERVED)
+            return 1;
         *lapic_reg(l, LAPIC_ICR) = value & ~ICR_PENDING;
         *lapic_reg(l, LAPIC_ICR2) = value >> 32;
         send(l, value, value >> 32);

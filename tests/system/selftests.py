@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 
-from viv import debs, paths
+from viv import debs, paths, setup
 from viv.testlib import BOTH, test
 
 # Those that pass. Each ends with status 0; 4 would say that it found nothing to test.
@@ -23,7 +23,7 @@ LONG = "xapic_state_test".split()  # on Bochs, over a minute
 # As the package's Makefile compiles them, but statically, and with the system's <linux/kvm.h>. The definition fills in
 # what dirty_log_test of 6.1.192 lacks.
 FLAGS = """
-    -O2 -w -std=gnu99 -U_FORTIFY_SOURCE -fno-stack-protector -fno-PIE -no-pie -pthread -static
+    -O2 -w -std=gnu99 -D_GNU_SOURCE= -fno-strict-aliasing -U_FORTIFY_SOURCE -fno-stack-protector -fno-PIE -no-pie -pthread -static
     -DTEST_ASSERT_EQ=ASSERT_EQ -Iinclude -Iinclude/x86_64 -Ilib -I.. -I../rseq -I../../../include -I../../../arch/x86/include
 """.split()
 
@@ -45,7 +45,7 @@ def compile_library(source, directory):
 def build(source):
     """The directory of the programs; kept in the cache by what they are made of."""
     digest = hashlib.sha256(repr((source, TESTS, FLAGS)).encode()).hexdigest()[:16]
-    kept = os.path.join(paths.CACHE, "selftests-" + digest)
+    kept = os.path.join(paths.CACHE, "kvm-selftests-" + digest)
     if os.path.exists(kept):
         return kept
     with tempfile.TemporaryDirectory(dir=paths.CACHE) as directory:
@@ -66,21 +66,33 @@ def build(source):
     return kept
 
 
-def huge_pages(directory):
-    """What Linux says in /sys of its transparent huge pages: the tests look there for the size that they align to."""
-    path = os.path.join(directory, "huge")
-    os.mkdir(path)
-    for name, text in (("enabled", "always [madvise] never\n"), ("hpage_pmd_size", "2097152\n")):
+# What the tests look for in Linux's /sys: the size that they align memory to; how time is kept (in a file as long as a
+# page); and whether a prefix makes KVM emulate instructions,
+# and whether the processor has a part in interrupt chips.
+SYS = {
+    "kernel/mm/transparent_hugepage/enabled": "always [madvise] never\n",
+    "kernel/mm/transparent_hugepage/hpage_pmd_size": "2097152\n",
+    "devices/system/clocksource/clocksource0/current_clocksource": "tsc\n" + 4092 * "\0",
+    "module/kvm/parameters/force_emulation_prefix": "0\n",
+    "module/kvm_amd/parameters/avic": "N\n",
+    "module/kvm_intel/parameters/enable_apicv": "N\n",
+}
+
+
+def sys_files(directory):
+    path = os.path.join(directory, "sys")
+    for name, text in SYS.items():
+        os.makedirs(os.path.dirname(os.path.join(path, name)), exist_ok=True)
         with open(os.path.join(path, name), "w", encoding="utf-8") as file:
             file.write(text)
-    return path, "/sys/kernel/mm/transparent_hugepage"
+    return path
 
 
 @test(backends=BOTH)
 def kvm_selftests_of_linux_pass(t):
-    programs = build(debs.kvm_selftests("bookworm"))
+    programs = build(debs.kvm_selftests("trixie" if (setup.debian_release() or 0) >= 13 else "bookworm"))
     names = [name for name in TESTS if t.backend == "svm" or name not in LONG]
-    adds = [(os.path.join(programs, name), "/t/" + name) for name in names] + [huge_pages(t.directory())]
+    adds = [(os.path.join(programs, name), "/t/" + name) for name in names] + [(sys_files(t.directory()), "/sys")]
     lines = ["try %s %s" % (name, ARGUMENTS.get(name, "")) for name in names]
     said = t.sh("try() { /t/$* >/log 2>&1; s=$?; [ $s = 0 ] || cat /log; echo @$1 $s; }\n" + "\n".join(lines),
                 adds=adds, mem=512, cpus=2).text.replace("\r\n", "\n")

@@ -100,7 +100,8 @@ def memtest():
 def kvm_selftests(suite):
     """Linux's own tests of its KVM, out of a suite's linux-source: the directory that their Makefile is in."""
     wanted = """
-        tools/testing/selftests/kvm tools/testing/selftests/rseq tools/testing/selftests/kselftest.h
+        tools/testing/selftests/kvm tools/testing/selftests/rseq
+        tools/testing/selftests/kselftest.h tools/testing/selftests/kselftest_harness.h
         tools/include tools/arch/x86/include tools/lib/rbtree.c
     """.split()
 
@@ -110,4 +111,4 @@ def kvm_selftests(suite):
         os.makedirs(directory)
         subprocess.run(["tar", "-xJf", glob.glob(os.path.join(apt.work, "usr/src/*.tar.xz"))[0], "-C", directory,
                         "--strip-components=1"] + ["%s/%s" % (package, path) for path in wanted], check=True)
-    return os.path.join(cached("selftests-" + suite, suite, fill), "tools/testing/selftests/kvm")
+    return os.path.join(cached("kvm-selftests-" + suite, suite, fill), "tools/testing/selftests/kvm")
