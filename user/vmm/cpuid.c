@@ -9,11 +9,14 @@
 #include "user/vmm/say.h"
 
 enum { CPUID_ENTRIES = 128 };
+enum { EAX, EBX, ECX, EDX };
 
 /* SDM 2A, CPUID; APM 3, appendix E. */
 enum { ECX1_MONITOR = 1 << 3, ECX1_VMX = 1 << 5, ECX1_TSC_DEADLINE = 1 << 24, EDX1_HTT = 1 << 28 };
 enum { ECX81_SVM = 1 << 2, TYPE_SMT = 1 << 8, TYPE_CORE = 2 << 8 };
 #define ECX1_HYPERVISOR 0x80000000u
+#define ECX1_OSXSAVE (1u << 27) /* this and the next follow CR4 */
+#define ECX7_OSPKE (1u << 4)
 
 /* The bits of an APIC id that number the vCPUs. */
 static uint32_t id_bits(uint32_t cpus)
@@ -113,4 +116,42 @@ void machine_set_cpuid(struct vcpu *v)
     if (ioctl(v->fd, KVM_SET_CPUID2, cpuid) < 0)
         die_errno("KVM_SET_CPUID2: vCPU %u", v->id);
     free(cpuid);
+}
+
+static uint32_t bits_in(const struct kvm_cpuid2 *cpuid, uint32_t function, uint32_t index,
+                        unsigned which)
+{
+    for (uint32_t i = 0; i < cpuid->nent; i++)
+        if (cpuid->entries[i].function == function && cpuid->entries[i].index == index)
+            return (&cpuid->entries[i].eax)[which];
+    return 0;
+}
+
+bool machine_lacks(const struct vcpu *v, const struct kvm_cpuid2 *wanted, struct cpuid_lack *lack)
+{
+    static const struct {
+        uint32_t function, index, which, ignored;
+    } sets[] = {
+        {1, 0, ECX, ECX1_OSXSAVE}, {1, 0, EDX, 0},          {7, 0, EBX, 0},
+        {7, 0, ECX, ECX7_OSPKE},   {7, 0, EDX, 0},          {0xd, 0, EAX, 0},
+        {0xd, 1, EAX, 0},          {0x80000001, 0, ECX, 0}, {0x80000001, 0, EDX, 0},
+        {0x80000008, 0, EBX, 0},
+    };
+    static const char *const names[] = {"eax", "ebx", "ecx", "edx"};
+    struct {
+        struct kvm_cpuid2 head;
+        struct kvm_cpuid_entry2 room[CPUID_ENTRIES];
+    } here = {.head.nent = CPUID_ENTRIES};
+
+    if (ioctl(v->fd, KVM_GET_CPUID2, &here) < 0)
+        die_errno("KVM_GET_CPUID2: vCPU %u", v->id);
+    for (unsigned i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+        uint32_t function = sets[i].function, index = sets[i].index;
+        uint32_t bits = bits_in(wanted, function, index, sets[i].which) & ~sets[i].ignored &
+                        ~bits_in(&here.head, function, index, sets[i].which);
+        *lack = (struct cpuid_lack){function, index, bits, names[sets[i].which]};
+        if (bits)
+            return true;
+    }
+    return false;
 }

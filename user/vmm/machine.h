@@ -90,6 +90,12 @@ void machine_create(struct machine *m, uint64_t ram_size, unsigned cpus);
 struct guest_memory machine_memory(const struct machine *m);
 /* Says what the vCPU's CPUID instruction answers. */
 void machine_set_cpuid(struct vcpu *v);
+/* Looks for a feature among the entries that this machine's vCPU lacks. False: there is none. */
+struct cpuid_lack {
+    uint32_t function, index, bits;
+    const char *name; /* of the register */
+};
+bool machine_lacks(const struct vcpu *v, const struct kvm_cpuid2 *wanted, struct cpuid_lack *lack);
 /* Sets the first vCPU's first state; what it needs in memory goes below 0x8000. */
 void machine_start_at(struct machine *m, const struct boot_entry *entry);
 /* Puts a BIOS below 4 GiB and 1 MiB, where the first vCPU starts after reset. */

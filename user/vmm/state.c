@@ -291,6 +291,18 @@ static void check_size(const struct stream *s, const char *name, size_t size)
         stream_bad(s, "%s: size %u, not %zu", name, s->record.size, size);
 }
 
+static void check_cpuid(const struct stream *s, const struct vcpu *v, const struct kvm_cpuid2 *c)
+{
+    struct cpuid_lack lack;
+
+    check_size(s, "cpuid", sizeof(struct cpuid_table));
+    if (c->nent > MAX_CPUID)
+        stream_bad(s, "cpuid: nent %u is above %u", c->nent, MAX_CPUID);
+    if (machine_lacks(v, c, &lack))
+        stream_bad(s, "cpuid: leaf 0x%x.%u: %s: this machine lacks 0x%x", lack.function, lack.index,
+                   lack.name, lack.bits);
+}
+
 static void load_kvm(const struct stream *s, int fd, const struct kvm_section *k)
 {
     union kvm_structure u;
@@ -299,8 +311,6 @@ static void load_kvm(const struct stream *s, int fd, const struct kvm_section *k
     memcpy(&u, s->data, k->size);
     if (k->set == KVM_SET_IRQCHIP && u.chip.chip_id != k->chip)
         stream_bad(s, "%s: chip_id %u, not %u", k->name, u.chip.chip_id, k->chip);
-    if (k->set == KVM_SET_CPUID2 && u.cpuid.head.nent > MAX_CPUID)
-        stream_bad(s, "%s: nent %u is above %u", k->name, u.cpuid.head.nent, MAX_CPUID);
     if (k->set == KVM_SET_CLOCK)
         u.bytes[offsetof(struct kvm_clock_data, flags)] = 0; /* time stood still meanwhile */
     if (ioctl(fd, k->set, &u) < 0)
@@ -314,6 +324,8 @@ static void load_vcpu(struct vcpu *v, const struct stream *s, unsigned section)
 
     if (!first)
         first = __rdtsc();
+    if (vcpu_sections[section].set == KVM_SET_CPUID2)
+        check_cpuid(s, v, (const void *)s->data);
     if (vcpu_sections[section].set) {
         load_kvm(s, v->fd, &vcpu_sections[section]);
         if (vcpu_sections[section].set == KVM_SET_SREGS)

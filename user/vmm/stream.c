@@ -37,12 +37,13 @@ static void identify_processor(struct stream_header *h)
 /* Waits for the reader to have taken what is under way. */
 static bool wait_for_window(struct stream *s)
 {
+    struct pollfd p = {.fd = s->back_fd, .events = POLLIN};
     char dot;
 
     if (!s->slow || s->under_way < STREAM_WINDOW)
         return true;
     s->under_way -= STREAM_DOT;
-    return read(s->back_fd, &dot, 1) == 1 && dot == '.';
+    return poll(&p, 1, SILENCE_MS) > 0 && read(s->back_fd, &dot, 1) == 1 && dot == '.';
 }
 
 /* How many of size bytes may go at once where at most `most` may be under way. */
