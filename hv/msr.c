@@ -102,9 +102,10 @@ static bool pat_valid(u64 pat)
     return true;
 }
 
-static bool canonical(u64 va)
+// The canonical address of the same lower 48 bits.
+static u64 sign_extended(u64 va)
 {
-    return (u64)((s64)(va << 16) >> 16) == va;
+    return (s64)(va << 16) >> 16;
 }
 
 static bool holds_address(u32 msr)
@@ -115,8 +116,6 @@ static bool holds_address(u32 msr)
     case MSR_FS_BASE:
     case MSR_GS_BASE:
     case MSR_KERNEL_GS_BASE:
-    case MSR_SYSENTER_ESP:
-    case MSR_SYSENTER_EIP:
         return true;
     default:
         return false;
@@ -125,7 +124,9 @@ static bool holds_address(u32 msr)
 
 int msr_set(struct vcpu *v, u32 msr, u64 value)
 {
-    if (holds_address(msr) && !canonical(value))
+    if (msr == MSR_SYSENTER_ESP || msr == MSR_SYSENTER_EIP)
+        value = sign_extended(value); // AMD's do not fault, and KVM takes these for all
+    if (holds_address(msr) && sign_extended(value) != value)
         return 1;
     switch (msr) {
     case MSR_TSC:

@@ -129,8 +129,11 @@ static long ioctl_interrupt(struct vcpu *v, u64 arg)
 // One NMI waits for the IRET of another; without one, a second may wait behind the first.
 static long ioctl_nmi(struct vcpu *v)
 {
-    if (v->nmis < (hv_ops->nmi_allowed(v) ? 2 : 1))
-        v->nmis++;
+    bool masked;
+    u8 shadow;
+
+    hv_ops->get_blocking(v, &shadow, &masked);
+    v->nmis = min(v->nmis + 1, masked ? 1 : 2);
     return 0;
 }
 

@@ -44,19 +44,19 @@ static bool addressed(struct lapic *l, const struct apic_message *m, struct lapi
 int apic_bus_send(struct vm *vm, const struct apic_message *m, struct lapic *from)
 {
     struct lapic *chosen = NULL;
-    int result = -1;
+    int taken = 0;
 
     for (int i = 0; i < HV_MAX_VCPUS; i++) {
         struct lapic *l = vm->vcpu[i] ? vm->vcpu[i]->lapic : NULL;
         if (!l || !addressed(l, m, from))
             continue;
         if (!m->lowest)
-            result = max(result, 0) + lapic_accept(l, m);
+            taken += lapic_accept(l, m);
         else if (*lapic_reg(l, LAPIC_SPIV) & SPIV_ENABLED && (!chosen || l->turns < chosen->turns))
             chosen = l;
     }
     if (!chosen)
-        return result;
+        return taken;
     chosen->turns++;
     return lapic_accept(chosen, m);
 }

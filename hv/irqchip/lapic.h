@@ -111,5 +111,5 @@ void lapic_set_deadline(struct lapic *l, u64 tsc);
 void vcpu_take_starts(struct vcpu *v);
 
 // apic_bus.c
-// How many took it, 0 too; -1 if nobody is addressed. from: NULL, an I/O APIC or MSI.
+// How many took it. from: NULL, an I/O APIC or MSI.
 int apic_bus_send(struct vm *vm, const struct apic_message *m, struct lapic *from);

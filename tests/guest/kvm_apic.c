@@ -269,7 +269,7 @@ TEST(messages_interrupt)
     CHECK_EQ(run_to_out(&v, 0x10), 1);
     CHECK_EQ(msi(&v, 0xfee00000, 0x51), 1);
     CHECK_EQ(msi(&v, 0xfee00000, 0x4060), 1);
-    CHECK_ERR(msi(&v, 0xfee05000, 0x52), EPERM); /* there is no APIC 5 */
+    CHECK_EQ(msi(&v, 0xfee05000, 0x52), 0); /* there is no APIC 5 */
     CHECK_EQ(run_to_out(&v, 0x10), 0x60);
     CHECK_EQ(run_to_out(&v, 0x10), 0x51);
     CHECK_EQ(msi(&v, 0xfee00000, 0x400), 1); /* an NMI */
