@@ -1,5 +1,5 @@
 /*
- * kvm SEED ROUNDS [MINSTR IOCTLS]: everything that a monitor and its guest may do to /dev/kvm, at
+ * kvm SEED ROUNDS [MS IOCTLS]: everything that a monitor and its guest may do to /dev/kvm, at
  * random.
  *
  * A round is a process of its own with one VM and up to three vCPUs, each run by a thread: random
@@ -10,8 +10,8 @@
  *
  * What is checked: every ioctl comes back with the host's registers as they were; a good VM still
  * runs after each round; and the second time that the same rounds have been run there is as much
- * free memory as after the first. With MINSTR and IOCTLS rounds go on until so many million
- * instructions (at one a nanosecond of guest mode: -icount shift=0) and ioctls are done.
+ * free memory as after the first. With MS and IOCTLS rounds go on until guests have run
+ * for so many milliseconds and so many ioctls are done.
  */
 #define LIMIT 100000
 #include "tests/fuzz/kvm_ioctls.h"
@@ -225,8 +225,11 @@ int main(int argc, char **argv)
     totals = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(totals != MAP_FAILED);
     printf("seed %llu\n", (unsigned long long)seed);
-    for (uint64_t i = 0; i < rounds; i++)
+    for (uint64_t i = 0; i < rounds; i++) {
+        if (i % 10 == 0)
+            print_totals(i);
         do_round(seed + i);
+    }
     long before = free_kib();
     while (done < rounds || totals->guest_us < us || totals->ioctls < ioctls) {
         do_round(seed + done++);

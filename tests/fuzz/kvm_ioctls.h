@@ -4,6 +4,7 @@
 
 #include <linux/sched.h>
 #include <sched.h>
+#include <sys/eventfd.h>
 
 static const unsigned long any_request[] = {
     KVM_GET_API_VERSION,
@@ -65,6 +66,14 @@ static const unsigned long any_request[] = {
     KVM_SET_MP_STATE,
     KVM_TRANSLATE,
     KVM_SET_GUEST_DEBUG,
+    KVM_REGISTER_COALESCED_MMIO,
+    KVM_UNREGISTER_COALESCED_MMIO,
+    KVM_SET_NR_MMU_PAGES,
+    KVM_KVMCLOCK_CTRL,
+    KVM_GET_MSR_FEATURE_INDEX_LIST,
+    KVM_HAS_DEVICE_ATTR,
+    KVM_GET_DEVICE_ATTR,
+    KVM_SET_DEVICE_ATTR,
     KVM_RUN,
 };
 
@@ -151,19 +160,19 @@ static void write_back(struct target *t, void *buffer)
 
 static void random_msrs(struct target *t, void *buffer)
 {
-    static const uint32_t some[] = {0x10,       0x1b,       0x8b,       0xfe,       0x174,
-                                    0x175,      0x176,      0x1a0,      0x1d9,      0x277,
-                                    0x2ff,      0x6e0,      0x802,      0x808,      0x80b,
-                                    0x80f,      0x830,      0x832,      0x838,      0x83e,
-                                    0x83f,      0xc0000080, 0xc0000081, 0xc0000082, 0xc0000084,
-                                    0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103, 0xc0010117};
+    static const uint32_t some[] = {
+        0x10,       0x1b,       0x8b,       0xfe,       0x174,      0x175,      0x176,
+        0x1a0,      0x1d9,      0x277,      0x2ff,      0x6e0,      0x802,      0x808,
+        0x80b,      0x80f,      0x830,      0x832,      0x838,      0x83e,      0x83f,
+        0xc0000080, 0xc0000081, 0xc0000082, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102,
+        0xc0000103, 0xc0010117, 0x11,       0x12,       0x4b564d00, 0x4b564d01, 0xc0010004};
     struct kvm_msrs *msrs = buffer;
 
     msrs->nmsrs = rnd() % 8;
     for (unsigned i = 0; i < msrs->nmsrs; i++) {
         msrs->entries[i].index =
             one_in(8) ? 0x800 + rnd() % 64 : some[rnd() % (sizeof(some) / sizeof(some[0]))];
-        msrs->entries[i].data = odd_value();
+        msrs->entries[i].data = one_in(2) ? odd_value() : (rnd() % (RAM + 8192)) | 1;
     }
     checked_ioctl(t->vcpu[rnd() % (unsigned)t->vcpus], one_in(2) ? KVM_SET_MSRS : KVM_GET_MSRS,
                   (uintptr_t)buffer);
@@ -194,6 +203,63 @@ static void random_interrupt(struct target *t, void *buffer)
     }
 }
 
+/* Descriptors that carry interrupts and guests' writes, and those of statistics. */
+static void random_events(struct target *t, void *buffer)
+{
+    int fd = t->more[rnd() % MAX_FDS];
+    struct kvm_irqfd irq = {.fd = (uint32_t)fd, .gsi = rnd() % 26, .flags = rnd() % 4};
+    struct kvm_ioeventfd io = {.fd = fd,
+                               .addr = one_in(2) ? 0x80 : odd_value(),
+                               .len = 1u << rnd() % 4,
+                               .flags = rnd() % 8};
+    uint64_t count = one_in(2) ? 1 : odd_value();
+
+    switch (rnd() % 6) {
+    case 0:
+        keep_fd(t, eventfd((unsigned)rnd() % 3, EFD_NONBLOCK));
+        break;
+    case 1:
+        irq.resamplefd = (uint32_t)t->more[rnd() % MAX_FDS];
+        checked_ioctl(t->vm, KVM_IRQFD, (uintptr_t)&irq);
+        break;
+    case 2:
+        checked_ioctl(t->vm, KVM_IOEVENTFD, (uintptr_t)&io);
+        break;
+    case 3:
+        if (write(fd, &count, sizeof(count)) < 0)
+            break;
+        break;
+    case 4:
+        keep_fd(t, checked_ioctl(one_in(2) ? t->vm : t->vcpu[0], KVM_GET_STATS_FD, 0));
+        break;
+    default:
+        if (pread(fd, buffer, rnd() % BUFFER, one_in(2) ? 0 : (off_t)odd_value()) < 0)
+            break;
+        break;
+    }
+}
+
+/* The dirty log, and writes that wait in a ring, with arguments that are nearly right. */
+static void random_log(struct target *t, void *buffer)
+{
+    struct kvm_dirty_log log = {.slot = rnd() % 4, .dirty_bitmap = buffer};
+    struct kvm_clear_dirty_log clear = {.slot = rnd() % 4,
+                                        .num_pages = 64 * (rnd() % 9),
+                                        .first_page = 64 * (rnd() % 9),
+                                        .dirty_bitmap = buffer};
+    struct kvm_coalesced_mmio_zone zone = {
+        .addr = odd_value(), .size = one_in(2) ? 8 : (uint32_t)odd_value(), .pio = one_in(2)};
+
+    if (one_in(2))
+        checked_ioctl(t->vm, KVM_GET_DIRTY_LOG, (uintptr_t)&log);
+    else if (one_in(2))
+        checked_ioctl(t->vm, KVM_CLEAR_DIRTY_LOG, (uintptr_t)&clear);
+    else
+        checked_ioctl(t->vm,
+                      one_in(3) ? KVM_UNREGISTER_COALESCED_MMIO : KVM_REGISTER_COALESCED_MMIO,
+                      (uintptr_t)&zone);
+}
+
 /* A slot of any place, size and flags, over memory that is the guest's to spoil: its own and the
  * holes around it, and addresses where nothing is. */
 static void random_region(struct target *t, void *buffer)
@@ -218,7 +284,7 @@ static void random_ioctl(struct target *t)
     static __thread uint64_t buffer[BUFFER / 8];
     unsigned long request = any_request[rnd() % (sizeof(any_request) / sizeof(any_request[0]))];
 
-    switch (rnd() % 6) {
+    switch (rnd() % 8) {
     case 0:
     case 1:
         write_back(t, buffer);
@@ -228,6 +294,12 @@ static void random_ioctl(struct target *t)
         return;
     case 3:
         random_interrupt(t, buffer);
+        return;
+    case 4:
+        random_events(t, buffer);
+        return;
+    case 5:
+        random_log(t, buffer);
         return;
     default:
         break;
