@@ -109,6 +109,8 @@ void decode_mov_dr(struct vcpu *v, unsigned dr, u64 *value, bool write, unsigned
     v->exit.kind = HV_EXIT_HANDLED;
     if ((v->debug & KVM_GUESTDBG_USE_HW_BP) && (v->debug_dr[7] & DR7_GD))
         debug_event(v, VEC_DB, DR6_INIT | DR6_BD);
+    else if (v->dr7 & DR7_GD)
+        decode_exception(v, VEC_DB, (v->dr6 & ~0xfUL) | DR6_BD);
     else if (access_dr(v, dr, value, write))
         vcpu_advance(v, length);
     else

@@ -11,10 +11,13 @@
 #include "kernel/x86/log.h"
 #include "kernel/x86/trap.h"
 
-// Faults leave RF set in the flags that they push (SDM 3B, 17.3.1.1).
+// Faults leave RF set in the flags that they push (SDM 3B, 17.3.1.1); #DB ends the guard of the
+// debug registers.
 void inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
 {
-    if (vector != VEC_DB)
+    if (vector == VEC_DB)
+        v->dr7 &= ~DR7_GD;
+    else
         v->rflags |= RFLAGS_RF;
     v->pending = (struct hv_event){.valid = true,
                                    .vector = vector,

@@ -16,6 +16,7 @@
 #define MSR_MTRRCAP 0xfe
 #define MSR_BIOS_SIGN_ID 0x8b
 #define MSR_PLATFORM_ID 0x17
+#define MSR_MCG_CAP 0x179 // no banks
 #define MSR_MTRR_DEF_TYPE 0x2ff
 // Every AMD processor since the K7 has four counters, whatever CPUID says; here they count nothing.
 #define MSR_K7_EVNTSEL0 0xc0010000
@@ -80,6 +81,7 @@ int msr_get(struct vcpu *v, u32 msr, u64 *value)
     case MSR_BIOS_SIGN_ID:
     case MSR_PLATFORM_ID:
     case MSR_MTRRCAP:
+    case MSR_MCG_CAP:
     case MSR_MTRR_DEF_TYPE:
     case MSR_K7_EVNTSEL0 ... MSR_K7_PERFCTR3:
     case MSR_K8_INT_PENDING:

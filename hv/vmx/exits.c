@@ -106,13 +106,19 @@ static void control_register(struct vcpu *v)
 // we intercept go to the guest; #DB brings the bits that DR6 would have got (SDM 3C, 27.2.1).
 static void exception_or_nmi(struct vcpu *v)
 {
-    u8 vector = vmread(VMCS_EXIT_INTERRUPTION);
+    u64 info = vmread(VMCS_EXIT_INTERRUPTION);
+    u8 vector = info;
 
     if (vector == VEC_NMI) {
         v->exit.kind = HV_EXIT_HOST_EVENT;
         software_nmi();
         return;
     }
+    u64 blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKING_STI | BLOCKING_MOV_SS);
+    if ((info >> 8 & 7) == EVENT_PRIV_SOFT) // INT1: a #DB behind the instruction
+        hv_ops->advance(v, vmread(VMCS_EXIT_LENGTH));
+    else if (vector == VEC_DB && blocking && (v->rflags & RFLAGS_TF)) // 26.3.1.5 asks for it
+        vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | DR6_BS);
     u64 old = v->debug ? DR6_INIT : v->dr6 & ~0xfUL;
     decode_exception(v, vector, old | vmread(VMCS_EXIT_QUALIFICATION) | DR6_INIT);
 }

@@ -24,6 +24,7 @@ FAULT_CODE(int3, "int3");
 FAULT_CODE(rdmsr_unknown, "mov $0xdeadbeef, %ecx; rdmsr");
 FAULT_CODE(wrmsr_unknown, "mov $0xdeadbeef, %ecx; wrmsr");
 FAULT_CODE(k7_counters, "mov $0xc0010000, %ecx; wrmsr; mov $0xc0010007, %ecx; wrmsr; rdmsr");
+FAULT_CODE(machine_check_banks, "mov $0x179, %ecx; rdmsr");
 FAULT_CODE(efer_svme, "mov $0xc0000080, %ecx; rdmsr; or $0x1000, %eax; wrmsr");
 FAULT_CODE(efer_reserved, "mov $0xc0000080, %ecx; rdmsr; or $2, %eax; wrmsr");
 FAULT_CODE(cr4_reserved, "mov %cr4, %rax; or $0x8000, %rax; mov %rax, %cr4");
@@ -65,6 +66,7 @@ static const struct {
     CASE(rdmsr_unknown, GP),
     CASE(wrmsr_unknown, GP),
     CASE(k7_counters, NONE),
+    CASE(machine_check_banks, NONE),
     CASE(efer_svme, GP),
     CASE(efer_reserved, GP),
     CASE(cr4_reserved, GP),
