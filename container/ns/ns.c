@@ -22,7 +22,7 @@ static const struct {
     [NS_NET] = {"net", CLONE_NEWNET},    [NS_TIME] = {"time", CLONE_NEWTIME},
 };
 
-static u64 next_inum = NS_INUM_DYNAMIC;
+static u64 next_inum = NS_INUM_DYNAMIC + 1;
 
 static struct uts_ns init_uts_ns = {
     .ns = {NS_UTS, 1, 0xeffffffe, &init_user_ns, NULL},
@@ -30,6 +30,7 @@ static struct uts_ns init_uts_ns = {
     .domainname = "(none)",
 };
 static struct ipc_ns init_ipc_ns = {.ns = {NS_IPC, 1, 0xefffffff, &init_user_ns, NULL}};
+static struct net_ns init_net_ns = {.ns = {NS_NET, 1, NS_INUM_DYNAMIC, &init_user_ns, NULL}};
 static struct cgroup_ns init_cgroup_ns = {.ns = {NS_CGROUP, 1, 0xeffffffb, &init_user_ns, NULL}};
 struct pid_ns init_pid_ns = {.ns = {NS_PID, 1, 0xeffffffc, &init_user_ns, NULL}};
 struct user_ns init_user_ns = {
@@ -44,7 +45,8 @@ struct nsset init_nsset = {
            [NS_IPC] = &init_ipc_ns.ns,
            [NS_PID] = &init_pid_ns.ns,
            [NS_USER] = &init_user_ns.ns,
-           [NS_CGROUP] = &init_cgroup_ns.ns},
+           [NS_CGROUP] = &init_cgroup_ns.ns,
+           [NS_NET] = &init_net_ns.ns},
     .pid_for_children = &init_pid_ns.ns,
 };
 
@@ -101,14 +103,15 @@ static struct ns *uts_ns_create(struct uts_ns *old, struct user_ns *owner)
     return &new->ns;
 }
 
-static struct ns *ipc_ns_create(struct user_ns *owner)
+// Of a kind that holds nothing of its own.
+static struct ns *plain_ns_create(enum ns_kind kind, struct user_ns *owner)
 {
-    struct ipc_ns *new = kzalloc(sizeof(*new));
+    struct ns *new = kzalloc(sizeof(*new));
 
     if (!new)
         return ERR_PTR(-ENOMEM);
-    ns_setup(&new->ns, NS_IPC, owner, plain_destroy);
-    return &new->ns;
+    ns_setup(new, kind, owner, plain_destroy);
+    return new;
 }
 
 static void cgroup_ns_destroy(struct ns *ns)
@@ -200,7 +203,8 @@ static struct ns *clone_one(enum ns_kind kind, struct nsset *set, struct user_ns
     case NS_UTS:
         return uts_ns_create(container_of(old, struct uts_ns, ns), owner);
     case NS_IPC:
-        return ipc_ns_create(owner);
+    case NS_NET:
+        return plain_ns_create(kind, owner);
     case NS_CGROUP:
         return cgroup_ns_create(root, owner);
     default:

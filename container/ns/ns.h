@@ -29,6 +29,10 @@ struct ipc_ns { // holds no object yet: System V IPC and POSIX queues would hang
     struct ns ns;
 };
 
+struct net_ns { // the scope of the abstract names of sockets, which point at it
+    struct ns ns;
+};
+
 struct cgroup_ns {
     struct ns ns;
     struct cgroup *root; // what "/" is in /proc/PID/cgroup
@@ -66,7 +70,7 @@ struct pid_ns {
 
 struct nsset { // shared by tasks until one unshares
     u32 refs;
-    struct ns *ns[NS_KINDS]; // NS_NET, NS_TIME: NULL
+    struct ns *ns[NS_KINDS]; // NS_TIME: NULL
     struct ns *pid_for_children;
 };
 

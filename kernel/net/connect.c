@@ -28,7 +28,7 @@ static long connect_datagram(struct socket *s, const struct socket_name *name)
     if (name->len < sizeof(name->addr.sun_family))
         return -EINVAL;
     if (name->addr.sun_family != AF_UNSPEC) {
-        peer = socket_find(name, s->type);
+        peer = socket_find(s, name);
         if (IS_ERR(peer))
             return PTR_ERR(peer);
         if (peer->peer && peer->peer != s) {
@@ -58,7 +58,7 @@ static struct socket *find_listener(const struct socket *s, const struct socket_
     u64 deadline = socket_deadline(s->send_timeout_ns);
 
     for (;;) {
-        struct socket *listener = socket_find(name, s->type);
+        struct socket *listener = socket_find(s, name);
         if (IS_ERR(listener))
             return listener;
         long err =
@@ -75,7 +75,7 @@ static struct socket *find_listener(const struct socket *s, const struct socket_
 
 static long join(struct socket *s, struct socket *listener)
 {
-    struct socket *other = socket_new(s->type);
+    struct socket *other = socket_new(s->type, listener->net);
 
     if (IS_ERR(other))
         return PTR_ERR(other);

@@ -29,13 +29,13 @@ static const char *path_of(const struct socket_name *name, char *buf)
     return buf;
 }
 
-static struct socket *find_abstract(const struct socket_name *name, u32 type)
+static struct socket *find_abstract(const struct socket *from, const struct socket_name *name)
 {
     struct socket *s;
 
     list_for_each (s, &bound, bound_link)
-        if (!s->path.dentry && s->type == type && s->name.len == name->len &&
-            memcmp(&s->name.addr, &name->addr, name->len) == 0)
+        if (!s->path.dentry && s->net == from->net && s->type == from->type &&
+            s->name.len == name->len && memcmp(&s->name.addr, &name->addr, name->len) == 0)
             return s;
     return NULL;
 }
@@ -68,7 +68,7 @@ static struct socket *find_path(const char *text, u32 type)
     return s->type == type ? socket_get(s) : ERR_PTR(-EPROTOTYPE);
 }
 
-struct socket *socket_find(const struct socket_name *name, u32 type)
+struct socket *socket_find(const struct socket *from, const struct socket_name *name)
 {
     char text[sizeof(name->addr.sun_path) + 1];
     long err = socket_name_check(name);
@@ -76,8 +76,8 @@ struct socket *socket_find(const struct socket_name *name, u32 type)
     if (err)
         return ERR_PTR(err);
     if (name->addr.sun_path[0])
-        return find_path(path_of(name, text), type);
-    struct socket *s = find_abstract(name, type);
+        return find_path(path_of(name, text), from->type);
+    struct socket *s = find_abstract(from, name);
     return s ? socket_get(s) : ERR_PTR(-ECONNREFUSED);
 }
 
@@ -116,7 +116,7 @@ static long bind_path(struct socket *s, const struct socket_name *name)
 
 static long bind_abstract(struct socket *s, const struct socket_name *name)
 {
-    if (find_abstract(name, s->type))
+    if (find_abstract(s, name))
         return -EADDRINUSE;
     s->name = *name;
     return 0;
@@ -133,7 +133,7 @@ static long autobind(struct socket *s)
     do {
         snprintf(digits, sizeof(digits), "%05x", next++ & 0xfffff);
         memcpy(name.addr.sun_path + 1, digits, AUTOBIND_DIGITS);
-    } while (find_abstract(&name, s->type));
+    } while (find_abstract(s, &name));
     return bind_abstract(s, &name);
 }
 

@@ -2,6 +2,7 @@
 #include "kernel/net/socket.h"
 #include <asm/ioctls.h>
 #include <linux/sockios.h>
+#include "container/ns/ns.h"
 #include "kernel/fs/poll.h"
 #include "kernel/fs/uio.h"
 #include "kernel/lib/err.h"
@@ -10,7 +11,7 @@
 #include "kernel/task/task.h"
 #include "kernel/x86/clock.h"
 
-struct socket *socket_new(u32 type)
+struct socket *socket_new(u32 type, struct ns *net)
 {
     struct socket *s = kzalloc_charged(sizeof(*s));
 
@@ -18,6 +19,7 @@ struct socket *socket_new(u32 type)
         return ERR_PTR(-ENOMEM);
     s->refs = 1;
     s->type = type;
+    s->net = ns_get(net);
     s->send_max = SOCKET_SEND_MAX;
     s->name.len = SOCKET_NAME_MIN;
     s->name.addr.sun_family = AF_UNIX;
@@ -48,6 +50,7 @@ void socket_put(struct socket *s)
     list_remove(&s->all_link);
     credentials_put(&s->creds);
     credentials_put(&s->peer_creds);
+    ns_put(s->net);
     kfree(s);
 }
 

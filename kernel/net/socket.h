@@ -34,6 +34,7 @@
 #define SOCKET_RIGHTS_MAX 253   // SCM_MAX_FD: files in one message
 #define SOCKET_SEND_MAX 212992U // bytes sent and not read, as in Linux
 
+struct ns;
 struct pid;
 
 struct socket_name {
@@ -87,6 +88,7 @@ struct socket {
 
     struct socket_name name;
     struct path path; // of a name in the file system, with references
+    struct ns *net;   // the network namespace, where its abstract names are
     struct list bound_link;
 
     struct list all_link, scan_link; // rights.c
@@ -104,8 +106,8 @@ struct transfer {
     struct credentials creds; // likewise references; send: pid NULL means current's own
 };
 
-// socket.c. ERR_PTR(-ENOMEM). Of the current task's making.
-struct socket *socket_new(u32 type);
+// socket.c. ERR_PTR(-ENOMEM).
+struct socket *socket_new(u32 type, struct ns *net);
 struct socket *socket_get(struct socket *s);
 void socket_put(struct socket *s);
 // An open file for s, which takes over the reference; on error the reference is the caller's still.
@@ -125,8 +127,9 @@ void credentials_put(struct credentials *c);
 // name.c. `name` is as it came from user space. All sleep only where the file system does.
 long socket_name_check(const struct socket_name *name);
 long socket_bind(struct socket *s, const struct socket_name *name);
-// Who has this name, a reference; ERR_PTR: -ECONNREFUSED, -EPROTOTYPE and errors of paths.
-struct socket *socket_find(const struct socket_name *name, u32 type);
+// Who has this name where `from` is, and is of its type, a reference; ERR_PTR: -ECONNREFUSED,
+// -EPROTOTYPE and errors of paths.
+struct socket *socket_find(const struct socket *from, const struct socket_name *name);
 void socket_unbind(struct socket *s);
 
 // connect.c. accept gives a reference. Connect and accept sleep.

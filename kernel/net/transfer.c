@@ -203,7 +203,7 @@ static long send_datagram(struct socket *s, struct transfer *t)
 
     if (!named && !s->peer)
         return -ENOTCONN;
-    struct socket *to = named ? socket_find(t->name, s->type) : socket_get(s->peer);
+    struct socket *to = named ? socket_find(s, t->name) : socket_get(s->peer);
     if (IS_ERR(to))
         return PTR_ERR(to);
     long n = deliver(s, to, t);

@@ -13,7 +13,7 @@
 #include "kernel/syscall/syscall.h"
 #include "kernel/task/signal.h"
 
-#define EVENTS_MAX 64 // returned by one call
+#define EVENTS_MAX 4096 // returned by one call
 
 long sys_epoll_create1(int flags)
 {

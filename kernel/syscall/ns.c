@@ -11,7 +11,8 @@
 #include "kernel/task/task.h"
 
 #define CLONE_NEW_ANY                                                                              \
-    (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWCGROUP)
+    (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWCGROUP |  \
+     CLONE_NEWNET)
 #define UNSHARE_NOTHING                                                                            \
     (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_SYSVSEM) // fine for a process of one thread
 

@@ -81,7 +81,7 @@ static long install(struct socket *s, int flags)
 long sys_socket(int family, int type, int protocol)
 {
     long kind = check_type(family, type, protocol);
-    struct socket *s = kind < 0 ? ERR_PTR(kind) : socket_new(kind);
+    struct socket *s = kind < 0 ? ERR_PTR(kind) : socket_new(kind, current()->nsset->ns[NS_NET]);
 
     return IS_ERR(s) ? PTR_ERR(s) : install(s, type);
 }
@@ -94,10 +94,10 @@ long sys_socketpair(int family, int type, int protocol, int *fds)
 
     if (kind < 0)
         return kind;
-    s[0] = socket_new(kind);
+    s[0] = socket_new(kind, current()->nsset->ns[NS_NET]);
     if (IS_ERR(s[0]))
         return PTR_ERR(s[0]);
-    s[1] = socket_new(kind);
+    s[1] = socket_new(kind, current()->nsset->ns[NS_NET]);
     if (IS_ERR(s[1])) {
         socket_put(s[0]);
         return PTR_ERR(s[1]);

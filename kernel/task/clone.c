@@ -14,11 +14,12 @@
 #include "kernel/task/task_internal.h"
 
 #define CLONE_NEW_ANY                                                                              \
-    (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWCGROUP)
+    (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWCGROUP |  \
+     CLONE_NEWNET)
 
 static int check_flags(u64 flags)
 {
-    if (flags & (CLONE_NEWNET | CLONE_NEWTIME | CLONE_PIDFD | CLONE_PTRACE))
+    if (flags & (CLONE_NEWTIME | CLONE_PIDFD | CLONE_PTRACE))
         return -EINVAL;
     if ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND))
         return -EINVAL;

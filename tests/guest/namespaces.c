@@ -256,13 +256,14 @@ TEST(uid_map_can_be_written_once_and_shown)
     CHECK_EQ(status, 0);
 }
 
-TEST(ipc_and_cgroup_namespaces_can_be_made)
+TEST(ipc_net_and_cgroup_namespaces_can_be_made)
 {
     int status;
     char before[64], after[64];
-    static const char *const paths[] = {"/proc/self/ns/ipc", "/proc/self/ns/cgroup"};
-    static const int flags[] = {CLONE_NEWIPC, CLONE_NEWCGROUP};
-    for (int i = 0; i < 2; i++) {
+    static const char *const paths[] = {"/proc/self/ns/ipc", "/proc/self/ns/net",
+                                        "/proc/self/ns/cgroup"};
+    static const int flags[] = {CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWCGROUP};
+    for (int i = 0; i < 3; i++) {
         ssize_t length = readlink(paths[i], before, sizeof before - 1);
         before[length] = 0;
         IN_NEW(flags[i], status, length = readlink(paths[i], after, sizeof after - 1);
@@ -274,14 +275,16 @@ TEST(ipc_and_cgroup_namespaces_can_be_made)
 TEST(all_namespaces_at_once_as_a_container_has_them)
 {
     int status;
-    IN_NEW(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP, status,
-           CHECK_EQ(getpid(), 1);
+    IN_NEW(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP |
+               CLONE_NEWNET,
+           status, CHECK_EQ(getpid(), 1);
            CHECK_OK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
            CHECK_OK(sethostname("box", 3)); CHECK_OK(mount("none", "/tmp", "tmpfs", 0, NULL)));
     CHECK_EQ(status, 0);
     for (int i = 0; i < 30; i++) { /* and nothing is left of them */
-        IN_NEW(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP, status,
-               _exit(i));
+        IN_NEW(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP |
+                   CLONE_NEWNET,
+               status, _exit(i));
         CHECK_EQ(status, i << 8);
     }
 }

@@ -1,5 +1,6 @@
 /* Sockets of the local machine: streams, names, connections, options. unix(7). */
 #include "tests/guest/socket_lib.h"
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
 
@@ -246,6 +247,29 @@ TEST(abstract_names_need_no_file)
     CHECK_OK(getsockname(other, (struct sockaddr *)&who, &length));
     CHECK_EQ(length, 8);
     CHECK_EQ(who.sun_path[0], 0);
+}
+
+TEST(abstract_names_belong_to_a_network_namespace)
+{
+    char text[40];
+    if (geteuid())
+        SKIP("needs root");
+    enter_scratch();
+    snprintf(text, sizeof text, "@viv-%d", getpid());
+    listener(SOCK_STREAM, text, 5);
+    listener(SOCK_STREAM, "s", 5);
+    int before = local(SOCK_STREAM);
+    if (spawn() == 0) {
+        CHECK_OK(unshare(CLONE_NEWNET));
+        CHECK_ERR(connect_to(local(SOCK_STREAM), text), ECONNREFUSED);
+        CHECK_OK(connect_to(local(SOCK_STREAM), "s")); /* a file is seen by its path */
+        CHECK_OK(connect_to(before, text));
+        listener(SOCK_STREAM, text, 5);
+        CHECK_OK(connect_to(local(SOCK_STREAM), text));
+        _exit(0);
+    }
+    CHECK_EQ(reap(), 0);
+    CHECK_OK(connect_to(local(SOCK_STREAM), text));
 }
 
 TEST(backlog_is_a_limit)

@@ -17,7 +17,7 @@ FLOORS = {
 # What user programs may see of the kernel's tree.
 USER_MAY_SEE = ("user/", "libc/", "kernel/syscall/table.h")
 
-# kernel/ holds 218 of Linux's system calls (tiers T1, T2, T2t, T2c) with what stands behind them: job control and ptys, real-time
+# kernel/ holds 225 of Linux's system calls (tiers T1, T2, T2t, T2c) with what stands behind them: job control and ptys, real-time
 # signals, futexes, epoll, mount namespaces, procfs, sockets. That is 110 lines a call, not the 80 that the first budget of 14,000
 # assumed. hv/ answers 68 of KVM's ioctls, and Linux's own selftests hold it to the letter of them: 7,500 was for some fifty.
 BUDGETS = {
