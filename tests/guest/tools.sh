@@ -55,6 +55,7 @@ x" 'echo x | tee tee1; cat tee1'
 gives unshare_makes_namespaces "1" 'unshare -pf sh -c "echo \$\$"'
 gives hostname_is_the_namespaces "inner vivarium" 'echo $(unshare -u sh -c "hostname inner; hostname") $(hostname)'
 gives chroot_changes_the_root "hello" 'mkdir -p root/bin; cp /bin/busybox root/bin; chroot root /bin/busybox echo hello'
+gives logger_speaks_to_syslogd_through_its_socket "srw-rw-rw- test: hello" 'syslogd -n -O $PWD/log & until [ -S /dev/log ]; do sleep 0.1; done; logger -t test hello; until grep -q hello log 2>/dev/null; do sleep 0.1; done; echo $(ls -l /dev/log | cut -c 1-10) $(grep -o "test: .*" log); kill $!'
 
 cd / && rm -rf $dir
 exit $failed
