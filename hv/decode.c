@@ -42,6 +42,7 @@ static bool legacy_prefix(struct decoded *d, u8 b, bool *opsize, bool *adsize)
     case 0xf2:
     case 0xf3:
         d->rep = true;
+        d->repne = b == 0xf2;
         return true;
     case 0x26:
         d->segment = 0;
@@ -128,7 +129,7 @@ static bool alu_opcode(struct cursor *c, struct decoded *d, u8 op, u8 rex)
     return memory;
 }
 
-// 80, 81, 83: an operation with an immediate; c6, c7: MOV; f6, f7 /0: TEST.
+// 80, 81, 83: an operation with an immediate; c6, c7: MOV; f6, f7: TEST /0, NOT /2, NEG /3.
 static bool immediate_opcode(struct cursor *c, struct decoded *d, u8 op, u8 rex)
 {
     bool memory;
@@ -139,9 +140,9 @@ static bool immediate_opcode(struct cursor *c, struct decoded *d, u8 op, u8 rex)
     if (op == 0xc6 || op == 0xc7) {
         d->op = OP_STORE;
     } else if (op == 0xf6 || op == 0xf7) {
+        d->op = sub < 2 ? OP_TEST : sub == 2 ? OP_NOT : OP_NEG;
         if (sub > 1)
-            return false;
-        d->op = OP_TEST;
+            return memory && sub < 4;
     } else {
         d->alu = sub;
         d->op = sub == 7 ? OP_CMP : OP_ALU_MEM;
@@ -160,11 +161,35 @@ static bool moffs_opcode(struct cursor *c, struct decoded *d, u8 op)
     return true;
 }
 
+// a3, ab, b3, bb: BT, BTS, BTR, BTC with a register, and ba /4 to /7 with an immediate.
+static bool bit_opcode(struct cursor *c, struct decoded *d, u8 op, u8 rex)
+{
+    bool memory;
+    u8 reg = modrm(c, d, rex, &memory);
+
+    d->immediate = op == 0xba;
+    d->size = d->operand_size;
+    d->alu = (d->immediate ? reg : op >> 3) & 3;
+    d->op = d->alu ? OP_BITS : OP_BT;
+    set_register(d, reg, d->size, rex);
+    if (d->immediate)
+        d->imm = next_imm(c, 1);
+    return memory && (!d->immediate || (reg & 4));
+}
+
 static bool two_byte_opcode(struct cursor *c, struct decoded *d, u8 rex)
 {
     bool memory;
     u8 op = next(c);
 
+    if ((op & 0xe7) == 0xa3 || op == 0xba)
+        return bit_opcode(c, d, op, rex);
+    if (op == 0xb0 || op == 0xb1 || op == 0xc0 || op == 0xc1) {
+        d->size = op & 1 ? d->operand_size : 1;
+        d->op = op < 0xc0 ? OP_CMPXCHG : OP_XADD;
+        set_register(d, modrm(c, d, rex, &memory), d->size, rex);
+        return memory;
+    }
     if ((op & 0xf6) != 0xb6) { // MOVZX b6 b7, MOVSX be bf
         d->op = OP_OTHER;
         return true;
@@ -229,14 +254,18 @@ static bool opcode(struct cursor *c, struct decoded *d, u8 op, u8 rex)
         return moffs_opcode(c, d, op);
     case 0xa4:
     case 0xa5:
-        d->op = OP_MOVS;
+    case 0xa6:
+    case 0xa7:
+        d->op = op < 0xa6 ? OP_MOVS : OP_CMPS;
         d->size = op & 1 ? d->operand_size : 1;
         return true;
     case 0xaa:
     case 0xab:
     case 0xac:
     case 0xad:
-        d->op = op < 0xac ? OP_STOS : OP_LODS;
+    case 0xae:
+    case 0xaf:
+        d->op = op < 0xac ? OP_STOS : op < 0xae ? OP_LODS : OP_SCAS;
         d->size = op & 1 ? d->operand_size : 1;
         set_register(d, 0, d->size, 1);
         return true;

@@ -68,18 +68,21 @@ static void add_to_register(struct vcpu *v, const struct decoded *d, enum gpr re
     v->reg[reg] = d->address_size == 2 ? (v->reg[reg] & ~mask) | value : value;
 }
 
-// STOS, MOVS, LODS: one item, and RIP stays while rCX says that more are to come.
+// A string instruction: one item, and RIP stays while rCX, and what was compared, say that more are
+// to come.
 static void string_progress(struct vcpu *v, const struct decoded *d)
 {
     s64 step = v->rflags & RFLAGS_DF ? -(s64)d->size : d->size;
+    bool compares = d->op == OP_CMPS || d->op == OP_SCAS;
 
     if (d->op != OP_LODS)
         add_to_register(v, d, RDI, step);
-    if (d->op != OP_STOS)
+    if (d->op != OP_STOS && d->op != OP_SCAS)
         add_to_register(v, d, RSI, step);
     if (d->rep)
         add_to_register(v, d, RCX, -1);
-    if (!d->rep || !(v->reg[RCX] & size_mask(d->address_size)))
+    if (!d->rep || !(v->reg[RCX] & size_mask(d->address_size)) ||
+        (compares && d->repne == !!(v->rflags & RFLAGS_ZF)))
         vcpu_advance(v, d->length);
 }
 
@@ -121,61 +124,105 @@ static int movs_from_device(struct vcpu *v, const struct decoded *d, u64 value)
     return RESUME;
 }
 
-static int store_result(struct vcpu *v, const struct decoded *d, u64 value, u64 flags)
+// CMPS reads twice; one of the two is the device.
+static int cmps(struct vcpu *v, const struct decoded *d, u64 value)
 {
-    v->rflags = flags;
-    return put_out(v, value, d->size);
+    u64 source = movs_address(v, d, true), gpa, other = 0;
+    u32 error;
+    bool first = !gva_translate(v, source, false, false, &gpa, &error) && gpa == v->exit.fault.gpa;
+
+    if (gva_read(v, first ? movs_address(v, d, false) : source, &other, d->size, false))
+        return exit_internal_error(v, KVM_INTERNAL_ERROR_EMULATION, v->exit.fault.gpa);
+    alu(ALU_SUB, first ? value : other, first ? other : value, d->size, &v->rflags);
+    string_progress(v, d);
+    return RESUME;
 }
 
-// INC and DEC are ADD and SUB of one that leave CF alone.
-static int increment(struct vcpu *v, const struct decoded *d, u64 value)
+// What an operation on memory makes of its value.
+static u64 modified(struct vcpu *v, const struct decoded *d, u64 value, u64 source)
 {
-    u64 flags = v->rflags,
-        result = alu(d->op == OP_INC ? ALU_ADD : ALU_SUB, value, 1, d->size, &flags);
+    u64 bit = 1UL << (source & (8 * d->size - 1)), old = v->rflags, result;
 
-    return store_result(v, d, result, (flags & ~RFLAGS_CF) | (v->rflags & RFLAGS_CF));
+    switch (d->op) {
+    case OP_XCHG:
+        write_register(v, d, value);
+        return source;
+    case OP_XADD:
+        write_register(v, d, value);
+        return alu(ALU_ADD, value, source, d->size, &v->rflags);
+    case OP_INC: // ADD and SUB of one that leave CF alone
+    case OP_DEC:
+        result = alu(d->op == OP_INC ? ALU_ADD : ALU_SUB, value, 1, d->size, &v->rflags);
+        v->rflags = (v->rflags & ~RFLAGS_CF) | (old & RFLAGS_CF);
+        return result;
+    case OP_NOT:
+        return ~value & size_mask(d->size);
+    case OP_NEG:
+        return alu(ALU_SUB, 0, value, d->size, &v->rflags);
+    case OP_BITS:
+        v->rflags = (old & ~RFLAGS_CF) | (value & bit ? RFLAGS_CF : 0);
+        return d->alu == 1 ? value | bit : d->alu == 2 ? value & ~bit : value ^ bit;
+    default: // ALU_MEM
+        return alu(d->alu, value, source, d->size, &v->rflags);
+    }
+}
+
+static int compare_exchange(struct vcpu *v, const struct decoded *d, u64 value, u64 source)
+{
+    struct decoded accumulator = {.size = d->size, .reg_size = d->size, .reg = RAX};
+
+    alu(ALU_SUB, read_register(v, &accumulator), value, d->size, &v->rflags);
+    if (v->rflags & RFLAGS_ZF)
+        return put_out(v, source, d->size);
+    write_register(v, &accumulator, value);
+    return RESUME;
 }
 
 // Finishes an instruction with the value read. An operation on memory now writes its result, in a
 // second exit.
 static int finish(struct vcpu *v, const struct decoded *d, u64 value)
 {
-    u64 flags = v->rflags;
+    u64 source = source_operand(v, d);
 
-    if (d->op == OP_MOVS)
+    switch (d->op) {
+    case OP_MOVS:
         return movs_from_device(v, d, value);
-    if (d->op == OP_LODS) {
+    case OP_CMPS:
+        return cmps(v, d, value);
+    case OP_LODS:
         write_register(v, d, value);
         string_progress(v, d);
         return RESUME;
+    case OP_SCAS:
+        alu(ALU_SUB, source, value, d->size, &v->rflags);
+        string_progress(v, d);
+        return RESUME;
+    default:
+        vcpu_advance(v, d->length);
     }
-    vcpu_advance(v, d->length);
-    u64 source = source_operand(v, d);
     switch (d->op) {
     case OP_LOAD:
         write_register(v, d, value);
         return RESUME;
-    case OP_XCHG:
-        write_register(v, d, value);
-        return store_result(v, d, source, flags);
     case OP_ALU_REG:
-        write_register(v, d, alu(d->alu, source, value, d->size, &flags));
-        break;
-    case OP_ALU_MEM:
-        value = alu(d->alu, value, source, d->size, &flags);
-        return store_result(v, d, value, flags);
-    case OP_INC:
-    case OP_DEC:
-        return increment(v, d, value);
+        write_register(v, d, alu(d->alu, source, value, d->size, &v->rflags));
+        return RESUME;
     case OP_CMP:
-        alu(ALU_SUB, d->mem_first ? value : source, d->mem_first ? source : value, d->size, &flags);
-        break;
-    default: // TEST
-        alu(ALU_AND, value, source, d->size, &flags);
-        break;
+        alu(ALU_SUB, d->mem_first ? value : source, d->mem_first ? source : value, d->size,
+            &v->rflags);
+        return RESUME;
+    case OP_TEST:
+        alu(ALU_AND, value, source, d->size, &v->rflags);
+        return RESUME;
+    case OP_BT:
+        source &= 8 * d->size - 1;
+        v->rflags = (v->rflags & ~RFLAGS_CF) | (value >> source & 1 ? RFLAGS_CF : 0);
+        return RESUME;
+    case OP_CMPXCHG:
+        return compare_exchange(v, d, value, source);
+    default:
+        return put_out(v, modified(v, d, value, source), d->size);
     }
-    v->rflags = flags;
-    return RESUME;
 }
 
 int exit_mmio(struct vcpu *v)

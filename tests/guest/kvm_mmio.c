@@ -64,6 +64,21 @@ ROW_CODE(movs_to, "cld; mov $2, %ecx; rep movsl; mov %rsi, %rax");
 ROW_CODE(movs_from, "cld; xchg %rsi, %rdi; movsw; mov -2(%rdi), %ax");
 ROW_CODE(lods, "cld; mov %rbx, %rsi; lodsl");
 
+ROW_CODE(cmps, "cld; xchg %rsi, %rdi; movb $0x11, (%rdi); repe cmpsb; mov %rcx, %rax");
+ROW_CODE(cmps_equal,
+         "cld; movl $0x44332211, (%rsi); mov $1, %ecx; repe cmpsl; sete %al; movzbl %al, %eax");
+ROW_CODE(scas, "cld; mov $0x44332211, %eax; repe scasl; mov %rcx, %rax");
+ROW_CODE(scas_ne, "cld; mov $0x44332211, %eax; repne scasl; mov %rcx, %rax");
+ROW_CODE(not, "notw (%rbx)");
+ROW_CODE(neg, "negl (%rbx)");
+ROW_CODE(bt, "bt $4, (%rbx); setc %al; movzbl %al, %eax");
+ROW_CODE(bts, "btsl %ecx, (%rbx); setc %al; movzbl %al, %eax");
+ROW_CODE(btr, "lock btrl $4, (%rbx); setc %al; movzbl %al, %eax");
+ROW_CODE(btc, "btcq $63, (%rbx); setc %al; movzbl %al, %eax");
+ROW_CODE(xadd, "lock xadd %eax, (%rbx)");
+ROW_CODE(cmpxchg, "mov $0x44332211, %eax; lock cmpxchg %ecx, (%rbx); setz %al");
+ROW_CODE(cmpxchg_other, "cmpxchg %cl, (%rbx)");
+
 #define CODE_OF(n) #n, row_##n, row_##n##_end
 static const struct row rows[] = {
     {CODE_OF(load8), {{'r', 1, 0, 0}}, (RAX & ~0xffull) | 0x11},
@@ -105,6 +120,19 @@ static const struct row rows[] = {
     {CODE_OF(movs_to), {{'w', 4, 0, 0x04030201}, {'w', 4, 4, 0x08070605}}, FREE + 8},
     {CODE_OF(movs_from), {{'r', 2, 0, 0}}, (RAX & ~0xffffull) | 0x2211},
     {CODE_OF(lods), {{'r', 4, 0, 0}}, 0x44332211},
+    {CODE_OF(cmps_equal), {{'r', 4, 0, 0}}, 1},
+    {CODE_OF(cmps), {{'r', 1, 0, 0}, {'r', 1, 1, 0}}, 1},
+    {CODE_OF(scas), {{'r', 4, 0, 0}, {'r', 4, 4, 0}, {'r', 4, 8, 0}}, 0},
+    {CODE_OF(scas_ne), {{'r', 4, 0, 0}}, 2},
+    {CODE_OF(not ), {{'r', 2, 0, 0}, {'w', 2, 0, 0xddee}}, RAX},
+    {CODE_OF(neg), {{'r', 4, 0, 0}, {'w', 4, 0, 0xbbccddef}}, RAX},
+    {CODE_OF(bt), {{'r', 4, 0, 0}}, 1},
+    {CODE_OF(bts), {{'r', 4, 0, 0}, {'w', 4, 0, 0x44332219}}, 0},
+    {CODE_OF(btr), {{'r', 4, 0, 0}, {'w', 4, 0, 0x44332201}}, 1},
+    {CODE_OF(btc), {{'r', 8, 0, 0}, {'w', 8, 0, 0x0877665544332211}}, 1},
+    {CODE_OF(xadd), {{'r', 4, 0, 0}, {'w', 4, 0, 0x75767778u + 0x44332211u}}, 0x44332211},
+    {CODE_OF(cmpxchg), {{'r', 4, 0, 0}, {'w', 4, 0, 3}}, 0x44332201},
+    {CODE_OF(cmpxchg_other), {{'r', 1, 0, 0}}, (RAX & ~0xffull) | 0x11},
 };
 
 /* Answers one exit; returns whether it was the access expected. */
