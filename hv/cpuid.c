@@ -81,6 +81,8 @@ static void restrict_leaf(struct kvm_cpuid_entry2 *e)
         } else if (e->index == 1) {
             e->eax &= 1; // XSAVEOPT; no XSAVES
             e->ebx = e->ecx = e->edx = 0;
+        } else if (!(fpu_xcr0() & BIT(e->index))) {
+            e->eax = e->ebx = e->ecx = e->edx = 0;
         }
         break;
     case 0x80000001:
@@ -110,14 +112,26 @@ static unsigned add_leaf(struct kvm_cpuid_entry2 *e, unsigned n, unsigned max, u
     return n + 1;
 }
 
+static unsigned subleaves(u32 function)
+{
+    switch (function) {
+    case 4:
+    case 0xb:
+        return 4;
+    case 0xd: // where each component of XSAVE's area is
+        return fpu_xcr0() ? 64 - __builtin_clzl(fpu_xcr0()) : 2;
+    default:
+        return 1;
+    }
+}
+
 static unsigned add_range(struct kvm_cpuid_entry2 *e, unsigned n, unsigned max, u32 base)
 {
     u32 last = cpuid(base, 0).eax;
 
     for (u32 f = base; f <= last && f <= base + 0x1f; f++) {
         bool indexed = f == 4 || f == 7 || f == 0xb || f == 0xd;
-        unsigned subleaves = f == 4 || f == 0xb ? 4 : f == 7 ? 1 : f == 0xd ? 3 : 1;
-        for (u32 index = 0; index < subleaves; index++)
+        for (u32 index = 0; index < subleaves(f); index++)
             n = add_leaf(e, n, max, f, index, indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0);
     }
     return n;
