@@ -235,36 +235,18 @@ static bool opcode(struct cursor *c, struct decoded *d, u8 op, u8 rex)
     case 0xf6:
     case 0xf7:
         return immediate_opcode(c, d, op, rex);
-    case 0x84:
-    case 0x85:
-    case 0x86:
-    case 0x87:
-    case 0x88:
-    case 0x89:
-    case 0x8a:
-    case 0x8b:
+    case 0x84 ... 0x8b:
         d->size = op & 1 ? d->operand_size : 1;
         d->op = op < 0x86 ? OP_TEST : op < 0x88 ? OP_XCHG : op & 2 ? OP_LOAD : OP_STORE;
         set_register(d, modrm(c, d, rex, &memory), d->size, rex);
         return memory;
-    case 0xa0:
-    case 0xa1:
-    case 0xa2:
-    case 0xa3:
+    case 0xa0 ... 0xa3:
         return moffs_opcode(c, d, op);
-    case 0xa4:
-    case 0xa5:
-    case 0xa6:
-    case 0xa7:
+    case 0xa4 ... 0xa7:
         d->op = op < 0xa6 ? OP_MOVS : OP_CMPS;
         d->size = op & 1 ? d->operand_size : 1;
         return true;
-    case 0xaa:
-    case 0xab:
-    case 0xac:
-    case 0xad:
-    case 0xae:
-    case 0xaf:
+    case 0xaa ... 0xaf:
         d->op = op < 0xac ? OP_STOS : op < 0xae ? OP_LODS : OP_SCAS;
         d->size = op & 1 ? d->operand_size : 1;
         set_register(d, 0, d->size, 1);
