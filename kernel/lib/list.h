@@ -49,6 +49,18 @@ static inline void list_remove(struct list *e)
     list_init(e);
 }
 
+// Moves all elements of `from` to the end of `l`.
+static inline void list_splice(struct list *l, struct list *from)
+{
+    if (list_empty(from))
+        return;
+    from->next->prev = l->prev;
+    l->prev->next = from->next;
+    from->prev->next = l;
+    l->prev = from->prev;
+    list_init(from);
+}
+
 #define list_entry(ptr, type, member) container_of(ptr, type, member)
 #define list_first(l, type, member) list_entry((l)->next, type, member)
 #define list_last(l, type, member) list_entry((l)->prev, type, member)

@@ -20,35 +20,49 @@ long socket_listen(struct socket *s, int backlog)
     return 0;
 }
 
-// A datagram socket's connection is where it sends to, and the only one that it hears.
-static long connect_datagram(struct socket *s, const struct socket_name *name)
+static long find_peer(struct socket *s, const struct socket_name *name, struct socket **peer)
 {
-    struct socket *peer = NULL, *old = s->peer;
-
+    *peer = NULL;
     if (name->len < sizeof(name->addr.sun_family))
         return -EINVAL;
-    if (name->addr.sun_family != AF_UNSPEC) {
-        peer = socket_find(s, name);
-        if (IS_ERR(peer))
-            return PTR_ERR(peer);
-        if (peer->peer && peer->peer != s) {
-            socket_put(peer);
-            return -EPERM;
-        }
+    if (name->addr.sun_family == AF_UNSPEC)
+        return 0;
+    struct socket *found = socket_find(s, name);
+    if (IS_ERR(found))
+        return PTR_ERR(found);
+    if (found->peer && found->peer != s) {
+        socket_put(found);
+        return -EPERM;
     }
-    if (old && old != peer && s->message_count) {
-        messages_drop(&s->messages);
-        s->message_count = 0;
-        if (old->peer == s) {
-            old->error = ECONNRESET;
+    *peer = found;
+    return 0;
+}
+
+// A datagram socket's connection is where it sends to, and the only one that it hears. What others
+// have sent it is forgotten, and the old peer is told so.
+static long connect_datagram(struct socket *s, const struct socket_name *name)
+{
+    struct list forgotten = LIST_INIT(forgotten);
+    struct socket *peer;
+
+    socket_lock_queue(s); // nobody copies out of a message that is dropped here
+    long err = find_peer(s, name, &peer);
+    if (!err) {
+        struct socket *old = s->peer;
+        if (old && old != peer && s->message_count) {
+            s->message_count = 0;
+            list_splice(&forgotten, &s->messages);
+            old->error = old->peer == s ? ECONNRESET : old->error;
             wake_all(&old->wait);
         }
+        socket_set_peer(s, peer);
+        s->state = peer ? SOCKET_CONNECTED : SOCKET_FRESH;
+        if (peer)
+            socket_put(peer);
     }
-    socket_set_peer(s, peer);
-    s->state = peer ? SOCKET_CONNECTED : SOCKET_FRESH;
-    if (peer)
-        socket_put(peer);
-    return 0;
+    socket_unlock_queue(s);
+    messages_drop(&forgotten);
+    return err;
 }
 
 // A listener with room for one more, a reference. Sleeps.

@@ -96,7 +96,6 @@ static void find_garbage(void)
 void rights_collect(void)
 {
     struct list doomed = LIST_INIT(doomed);
-    struct message *m, *tmp;
     struct socket *s;
 
     if (!sockets_travelling)
@@ -104,9 +103,6 @@ void rights_collect(void)
     find_garbage();
     list_for_each (s, &all_sockets, all_link)
         if (s->garbage)
-            list_for_each_safe (m, tmp, &s->messages, link) {
-                list_remove(&m->link);
-                list_append(&doomed, &m->link);
-            }
+            list_splice(&doomed, &s->messages);
     messages_drop(&doomed);
 }

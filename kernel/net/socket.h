@@ -143,6 +143,9 @@ long socket_send(struct socket *s, struct transfer *t);
 long socket_receive(struct socket *s, struct transfer *t);
 bool socket_full(const struct socket *s);  // for datagrams
 void messages_drop(struct list *messages); // frees them all
+// While it is held no message leaves the queue of s. Sleeps.
+void socket_lock_queue(struct socket *s);
+void socket_unlock_queue(struct socket *s);
 
 // rights.c
 struct rights *rights_new(u32 count);               // of no files yet; NULL without memory

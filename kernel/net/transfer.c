@@ -58,11 +58,7 @@ void messages_drop(struct list *messages)
     static struct list doomed = LIST_INIT(doomed);
     static bool dropping;
 
-    while (!list_empty(messages)) {
-        struct list *l = messages->next;
-        list_remove(l);
-        list_append(&doomed, l);
-    }
+    list_splice(&doomed, messages);
     if (dropping)
         return;
     dropping = true;
@@ -218,14 +214,14 @@ long socket_send(struct socket *s, struct transfer *t)
     return s->type == SOCK_STREAM ? send_stream(s, t) : send_datagram(s, t);
 }
 
-static void lock(struct socket *s)
+void socket_lock_queue(struct socket *s)
 {
     while (s->reading)
         wait_sleep_forever(&s->reader_wait);
     s->reading = true;
 }
 
-static void unlock(struct socket *s)
+void socket_unlock_queue(struct socket *s)
 {
     s->reading = false;
     wake_one(&s->reader_wait);
@@ -264,9 +260,9 @@ static long wait_message(struct socket *s, struct transfer *t, u64 deadline)
         return err;
     if (s->shut & SHUT_RECEIVE)
         return 1;
-    unlock(s);
+    socket_unlock_queue(s);
     err = socket_sleep(&s->wait, t->flags, deadline);
-    lock(s);
+    socket_lock_queue(s);
     return err;
 }
 
@@ -353,8 +349,8 @@ long socket_receive(struct socket *s, struct transfer *t)
 {
     if (t->flags & MSG_OOB)
         return -EOPNOTSUPP;
-    lock(s);
+    socket_lock_queue(s);
     long n = s->type == SOCK_STREAM ? receive_stream(s, t) : receive_datagram(s, t);
-    unlock(s);
+    socket_unlock_queue(s);
     return n;
 }

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-static char block[1 << 20];
+__attribute__((unused)) static char block[1 << 20];
 
 __attribute__((unused)) static int local(int type)
 {

@@ -34,7 +34,7 @@ def sixteen_cpus_start(t):
 
 @test()
 def cpus_that_run_in_parallel_keep_the_kernel_whole(t):
-    programs = "storm threads signals pipes memory process descriptors"
+    programs = "storm threads signals pipes memory process descriptors sockets messages socketfuzz timerfds"
     result = t.sh("for i in %s; do /test/$i || echo $i FAILED; done" % programs, cpus=2, parallel=True)
     t.true("FAILED" not in result.text, "all programs to pass")
     t.equal(result.status, 0, "status")
