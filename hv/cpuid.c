@@ -13,6 +13,7 @@
 #include "kernel/x86/fpu.h"
 #include "kernel/x86/percpu.h"
 
+#define AMD_ECX 0x444d4163 // "cAMD": how the name of the vendor in leaf 0 ends
 // Leaf 1.
 #define ECX1_MONITOR BIT(3)
 #define ECX1_VMX BIT(5)
@@ -212,8 +213,24 @@ long cpuid_set(struct vcpu *v, u64 arg)
     return err;
 }
 
-// The CPUID instruction: the entry that user space set; a basic leaf above the highest gives the
-// highest's (Intel), others zeros.
+// What a processor that is not AMD's gives for a leaf above the highest of its range: the highest
+// basic leaf (SDM 2, CPUID). Leaves within a range that are not there are zeros.
+static const struct kvm_cpuid_entry2 *above_range(const struct vcpu *v, u32 function, u32 index)
+{
+    const struct kvm_cpuid_entry2 *basic = cpuid_find(v, 0, 0), *range;
+    u32 first = function & 0x80000000;
+
+    if (!basic || basic->ecx == AMD_ECX)
+        return NULL;
+    if (function >> 28 == 4)
+        first = function & 0xffffff00;
+    else if (function >= 0xc0000000)
+        first = 0xc0000000;
+    range = cpuid_find(v, first, 0);
+    return range && function <= range->eax ? NULL : cpuid_find(v, basic->eax, index);
+}
+
+// The CPUID instruction: the entry that user space set.
 void cpuid_emulate(struct vcpu *v)
 {
     u32 function = v->reg[RAX], index = v->reg[RCX];
@@ -221,13 +238,11 @@ void cpuid_emulate(struct vcpu *v)
     struct hv_mode mode;
 
     if (!e)
-        e = &none;
+        e = above_range(v, function, index) ?: &none;
     u32 ebx = e->ebx, ecx = e->ecx, edx = e->edx;
     if (function == 1) {
         hv_ops->get_mode(v, &mode);
-        if (mode.cr4 & CR4_OSXSAVE)
-            ecx |= ECX1_OSXSAVE;
-        ebx = (ebx & 0x00ffffff) | v->id << 24;
+        ecx = (ecx & ~(u32)ECX1_OSXSAVE) | (mode.cr4 & CR4_OSXSAVE ? ECX1_OSXSAVE : 0);
         if (v->vm->quirks_off & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
             ecx = (ecx & ~(u32)ECX1_MONITOR) | (cpuid_has_mwait(v) ? ECX1_MONITOR : 0);
         if (!(v->apic_base & APIC_BASE_ENABLED))

@@ -180,7 +180,7 @@ struct vcpu {
     u64 debug_dr[8]; // with KVM_GUESTDBG_USE_HW_BP the CPU has these instead of the guest's
     bool stepped;    // an instruction that exits was stepped over for the debugger
     u64 xcr0;
-    u64 apic_base, cr8, misc_enable, pat, tsc_offset, tsc_adjust, platform_info;
+    u64 apic_base, cr8, misc_enable, pat, tsc_offset, tsc_adjust, platform_info, microcode;
     struct fpu_state *fpu;
 
     struct hv_exit exit;

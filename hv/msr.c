@@ -41,6 +41,7 @@ const u32 msr_list[] = {
     MSR_MISC_ENABLE,
     MSR_TSC_ADJUST,
     MSR_PLATFORM_INFO,
+    MSR_BIOS_SIGN_ID,
     MSR_KVM_WALL_CLOCK,
     MSR_KVM_SYSTEM_TIME,
     MSR_KVM_WALL_CLOCK_NEW,
@@ -79,6 +80,8 @@ int msr_get(struct vcpu *v, u32 msr, u64 *value)
         *value = v->misc_enable;
         return 0;
     case MSR_BIOS_SIGN_ID:
+        *value = v->microcode;
+        return 0;
     case MSR_PLATFORM_ID:
     case MSR_MTRRCAP:
     case MSR_MCG_CAP:
@@ -126,6 +129,8 @@ static bool holds_address(u32 msr)
 
 int msr_set(struct vcpu *v, u32 msr, u64 value)
 {
+    struct hv_mode mode;
+
     if (msr == MSR_SYSENTER_ESP || msr == MSR_SYSENTER_EIP)
         value = sign_extended(value); // AMD's do not fault, and KVM takes these for all
     if (holds_address(msr) && sign_extended(value) != value)
@@ -153,12 +158,16 @@ int msr_set(struct vcpu *v, u32 msr, u64 value)
     case MSR_MISC_ENABLE:
         v->misc_enable = value;
         return 0;
-    case MSR_BIOS_SIGN_ID: // written before it is read, by the rule for reading microcode versions
+    case MSR_BIOS_SIGN_ID:
+        v->microcode = value;
+        return 0;
     case MSR_K7_EVNTSEL0 ... MSR_K7_PERFCTR3:
         return 0;
     case MSR_EFER:
         if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
             return 1;
+        hv_ops->get_mode(v, &mode); // LMA is the CPU's
+        value = (value & ~EFER_LMA) | (mode.efer & EFER_LMA);
         return hv_ops->set_msr(v, msr, value) ? 1 : 0;
     default:
         return hv_ops->set_msr(v, msr, value) && lapic_set_msr(v, msr, value) &&
@@ -171,17 +180,13 @@ int msr_read(struct vcpu *v, u32 msr, u64 *value)
     return (msr == MSR_PLATFORM_INFO && v->vm->no_platform_info) || msr_get(v, msr, value);
 }
 
-// WRMSR of EFER obeys what SET_MSRS need not: LME cannot change while paging is on (SDM 3A, 2.2.1),
-// LMA is the CPU's.
-static bool efer_write_allowed(struct vcpu *v, u64 *value)
+// WRMSR of EFER obeys what SET_MSRS need not: LME cannot change while paging is on (SDM 3A, 2.2.1).
+static bool efer_write_allowed(struct vcpu *v, u64 value)
 {
     struct hv_mode mode;
 
     hv_ops->get_mode(v, &mode);
-    if ((mode.cr0 & CR0_PG) && ((mode.efer ^ *value) & EFER_LME))
-        return false;
-    *value = (*value & ~EFER_LMA) | (mode.efer & EFER_LMA);
-    return true;
+    return !(mode.cr0 & CR0_PG) || !((mode.efer ^ value) & EFER_LME);
 }
 
 // IA32_TSC_ADJUST is by how much the guest has moved its TSC (SDM 3B, 17.17.3); user space sets the
@@ -203,10 +208,12 @@ int msr_write(struct vcpu *v, u32 msr, u64 value)
         return write_tsc(v, value - v->tsc_adjust);
     case MSR_PLATFORM_INFO:
         return 1;
+    case MSR_BIOS_SIGN_ID: // written before it is read, by the rule for reading microcode versions
+        return 0;
     case MSR_APIC_BASE:
         return vcpu_set_apic_base(v, value, true);
     case MSR_EFER:
-        return !efer_write_allowed(v, &value) || msr_set(v, msr, value);
+        return !efer_write_allowed(v, value) || msr_set(v, msr, value);
     default:
         return msr_set(v, msr, value);
     }

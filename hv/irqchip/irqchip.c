@@ -168,12 +168,27 @@ static bool write_waited_for(struct vm *vm, bool pio, u64 addr, u8 size, u64 val
 }
 
 // The ports of the chips are a byte wide: a wider access reads as zeros, and writes nothing.
+// Whether an access lies within the ports of one chip; a wider one is not theirs.
+static bool within_chip(u16 port, u8 size)
+{
+    static const struct {
+        u16 first, count;
+    } ports[] = {{0x20, 2}, {0xa0, 2}, {0x4d0, 2}, {0x40, 4}, {0x61, 1}};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(ports); i++) {
+        if (port >= ports[i].first && port + size <= ports[i].first + ports[i].count)
+            return true;
+    }
+    return false;
+}
+
 bool irqchip_port(struct vm *vm, bool in, u16 port, u8 size, u32 *value)
 {
     u8 byte = *value;
 
-    if (!(vm->irqchip && pic_port(vm->irqchip, in, port, &byte)) &&
-        !(vm->pit && pit_port(vm->pit, in, port, &byte)))
+    if ((size > 1 && !within_chip(port, size)) ||
+        (!(vm->irqchip && pic_port(vm->irqchip, in, port, &byte)) &&
+         !(vm->pit && pit_port(vm->pit, in, port, &byte))))
         return !in && write_waited_for(vm, true, port, size, *value);
     if (in)
         *value = byte;
