@@ -217,8 +217,17 @@ static int exit_fail_entry(struct vcpu *v)
     return 0;
 }
 
+// An instruction of the guest's user mode that cannot be carried out is its own kernel's business,
+// as #UD.
 int exit_internal_error(struct vcpu *v, u32 suberror, u64 data)
 {
+    struct hv_mode mode;
+
+    hv_ops->get_mode(v, &mode);
+    if (suberror == KVM_INTERNAL_ERROR_EMULATION && mode.cpl) {
+        inject_exception(v, VEC_UD, false, 0);
+        return RESUME;
+    }
     v->run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
     v->run->internal.suberror = suberror;
     v->run->internal.ndata = 1;

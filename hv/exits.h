@@ -10,7 +10,8 @@ int exit_mmio(
     struct vcpu *v); // mmio.c: v->exit.fault is outside the slots, or a write to a read-only one
 int complete_mmio(struct vcpu *v);
 
-// KVM_EXIT_INTERNAL_ERROR with KVM_INTERNAL_ERROR_* and one word of data.
+// KVM_EXIT_INTERNAL_ERROR with KVM_INTERNAL_ERROR_* and one word of data; #UD for what the guest's
+// user mode did.
 int exit_internal_error(struct vcpu *v, u32 suberror, u64 data);
 // Reads and decodes the instruction at CS:RIP. 0, -EFAULT (it cannot be read), -EINVAL (not known).
 int fetch_instruction(struct vcpu *v, struct decoded *d);

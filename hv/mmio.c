@@ -230,6 +230,8 @@ int exit_mmio(struct vcpu *v)
     struct decoded d;
     u64 value = 0;
 
+    if (v->pending.valid) // the CPU's access, to deliver an event, and no instruction's
+        return exit_internal_error(v, KVM_INTERNAL_ERROR_DELIVERY_EV, v->exit.fault.gpa);
     if (v->exit.fault.fetch || fetch_instruction(v, &d) || d.op == OP_OTHER)
         return exit_internal_error(v, KVM_INTERNAL_ERROR_EMULATION, v->exit.fault.gpa);
     if (d.op == OP_STORE || d.op == OP_STOS)

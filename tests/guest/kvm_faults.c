@@ -131,35 +131,65 @@ TEST(a_page_fault_leaves_its_address_in_cr2)
     CHECK_EQ(cr2, 0x40000000);
 }
 
-GUEST_CODE(
-    to_user, 64,
-    "pushq $0x1b; pushq $0x5000; pushq $0x202; pushq $0x23; pushq $0x8000 + 1f - to_user; iretq\n"
-    "1: mov %cs, %eax; and $3, %eax; mov %eax, 0x20000; hlt");
+#define TO_USER(name, text)                                                                        \
+    GUEST_CODE(name, 64,                                                                           \
+               "pushq $0x1b; pushq $0x5000; pushq $0x202; pushq $0x23\n"                           \
+               "pushq $0x8000 + 1f - " #name "; iretq\n1: " text)
+TO_USER(user_halt, "mov %cs, %eax; and $3, %eax; mov %eax, 0x20000; hlt");
+TO_USER(user_device, "movups 0x10000000, %xmm0");
 
-/* Privileged instructions of the guest's own user mode are the guest's business. */
+/* The vector that the user program ends with. */
+static uint32_t run_user(struct vm *v, const uint8_t *code, const uint8_t *end)
+{
+    load(v, code, end);
+    memcpy(v->mem + CODE + 0x100, handlers, (size_t)(handlers_end - handlers));
+    start_64(v);
+    uint64_t *tables = (uint64_t *)(v->mem + TABLES);
+    tables[0] |= 4;
+    tables[512] |= 4;
+    tables[1024] |= 4;
+    tables[1024 + 128] |= 4;
+    uint64_t *gdt = (uint64_t *)(v->mem + GDT);
+    gdt[3] = 0x00cff3000000ffff;                  /* 0x1b: user data */
+    gdt[4] = 0x00affb000000ffff;                  /* 0x23: user code */
+    gdt[5] = 0x00008b0000000067 | 0x700ull << 16; /* 0x28: a busy TSS at 0x700 */
+    *(uint64_t *)(v->mem + 0x704) = STACK;        /* RSP0 */
+    struct kvm_sregs s = get_sregs(v);
+    s.gdt.limit = 7 * 8 - 1;
+    s.tr = (struct kvm_segment){
+        .base = 0x700, .limit = 0x67, .selector = 0x28, .type = 0xb, .present = 1};
+    set_sregs(v, s);
+    set_gate64(v, GP, CODE + 0x100 + 8 * GP);
+    set_gate64(v, UD, CODE + 0x100 + 8 * UD);
+    return run_to_out(v, 0x10);
+}
+
+/* Privileged instructions of the guest's own user mode are the guest's business; so is what its
+ * user mode does to devices that cannot be done for it. */
 TEST(guest_user_mode_is_kept_apart)
 {
     struct vm v = vm_open(RAM);
 
-    LOAD(&v, to_user);
-    memcpy(v.mem + CODE + 0x100, handlers, (size_t)(handlers_end - handlers));
-    start_64(&v);
-    uint64_t *tables = (uint64_t *)(v.mem + TABLES);
-    tables[0] |= 4;
-    tables[512] |= 4;
-    tables[1024] |= 4;
-    uint64_t *gdt = (uint64_t *)(v.mem + GDT);
-    gdt[3] = 0x00cff3000000ffff;                  /* 0x1b: user data */
-    gdt[4] = 0x00affb000000ffff;                  /* 0x23: user code */
-    gdt[5] = 0x00008b0000000067 | 0x700ull << 16; /* 0x28: a busy TSS at 0x700 */
-    *(uint64_t *)(v.mem + 0x704) = STACK;         /* RSP0 */
-    struct kvm_sregs s = get_sregs(&v);
-    s.gdt.limit = 7 * 8 - 1;
-    s.tr = (struct kvm_segment){
-        .base = 0x700, .limit = 0x67, .selector = 0x28, .type = 0xb, .present = 1};
-    set_sregs(&v, s);
-    set_gate64(&v, GP, CODE + 0x100 + 8 * GP);
-    CHECK_EQ(run_to_out(&v, 0x10), GP);
+    CHECK_EQ(run_user(&v, user_halt, user_halt_end), GP);
     CHECK_EQ(*(uint32_t *)(v.mem + 0x20000), 3);
+    vm_close(&v);
+    v = vm_open(RAM);
+    CHECK_EQ(run_user(&v, user_device, user_device_end), UD);
+    vm_close(&v);
+}
+
+GUEST_CODE(no_memory_for_the_frame, 64, "mov $0x10000100, %esp; movb $3, (%rsp); ud2");
+
+TEST(an_event_whose_frame_falls_on_a_device_is_told)
+{
+    struct vm v = vm_open(RAM);
+
+    LOAD(&v, no_memory_for_the_frame);
+    start_64(&v);
+    set_gate64(&v, UD, CODE + 0x100);
+    run_to(&v, KVM_EXIT_MMIO);
+    CHECK_EQ(v.run->mmio.data[0], 3);
+    run_to(&v, KVM_EXIT_INTERNAL_ERROR);
+    CHECK_EQ(v.run->internal.suberror, KVM_INTERNAL_ERROR_DELIVERY_EV);
     vm_close(&v);
 }
