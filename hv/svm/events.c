@@ -40,6 +40,8 @@ void svm_step_begin(struct vcpu *v)
 {
     struct svm_vcpu *s = svm_of(v);
 
+    if (s->step_wanted)
+        svm_nmi_allowed(v); // notes an IRET that has come to its end
     s->stepping = s->step_wanted && !s->delivering && !(s->vmcb->event_injection & EVENT_VALID) &&
                   !(v->rflags & RFLAGS_TF);
     s->step_wanted = false;

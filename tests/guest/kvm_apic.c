@@ -86,6 +86,31 @@ TEST(nmis_that_come_while_one_is_served_are_one)
     vm_close(&v);
 }
 
+/* After an NMI an interrupt waits for the end of STI's shadow, in which the guest is stepped where
+ * the CPU does not keep it: the guest sees nothing of that. Each page is touched for the first
+ * time, which is an exit in the shadow. */
+GUEST_CODE(shadows, 64,
+           APIC_START
+           "mov $0x10000000, %esi\n"
+           "1: movl $0x400, 0x300(%rbp); nop\n" SELF(
+               "0x40") "sti; testb $0, (%rsi)\n"
+                       "nop; nop; cli; add $0x1000, %esi; cmp $0x10004000, %esi; jne 1b\n" SAY("1")
+                           HANDLERS(shadows) ".org shadows + 0x500\n iretq\n"
+                                             ".org shadows + 0x580\n" SAY("0xdb"));
+
+TEST(a_shadow_that_is_stepped_over_leaves_no_trace)
+{
+    enum { PAGES = 4, SIZE = PAGES * 4096 };
+    struct vm v = OPEN(shadows);
+
+    CHECK_OK(set_slot(v.vm, 1, 0x10000000, SIZE, anonymous(SIZE), 0));
+    set_gate64(&v, 1, CODE + 0x580);
+    for (unsigned i = 0; i < PAGES; i++)
+        CHECK_EQ(run_to_out(&v, 0x10), 0x40);
+    CHECK_EQ(run_to_out(&v, 0x10), 1);
+    vm_close(&v);
+}
+
 /* The task priority holds back a class and those below; what is in service its own. */
 GUEST_CODE(priorities, 64,
            APIC_START "mov $5, %eax; mov %rax, %cr8\n" READ("0x80") SELF("0x51") SELF("0x40")
