@@ -327,7 +327,7 @@ static void wait_for_sender(struct stream *s)
         if (read(s->fd, &last[sizeof(last) - 1], 1) != 1)
             die_errno("%s", s->name);
     }
-    s->under_way = s->found = sizeof(last);
+    s->bytes = s->under_way = s->found = sizeof(last);
 }
 
 void migrate_receive(struct machine *m, const char *link)
