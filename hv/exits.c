@@ -188,6 +188,8 @@ static int exit_xsetbv(struct vcpu *v)
         return RESUME;
     }
     v->xcr0 = value;
+    if (v->loaded)
+        xsetbv(0, value);
     return advance(v);
 }
 

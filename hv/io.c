@@ -140,7 +140,7 @@ int exit_io(struct vcpu *v)
         return RESUME;
     }
     if (!x->io.in)
-        memcpy(io_data(v), &value, x->io.size);
+        *(u32 *)io_data(v) = value; // zeros above the port's size
     v->completion.kind = COMPLETE_IO;
     v->completion.exit = v->exit;
     v->completion.item_gva = v->rip;

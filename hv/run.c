@@ -49,20 +49,6 @@ static void inject_pending(struct vcpu *v, bool window)
     hv_ops->want_irq_window(v, waiting || window);
 }
 
-// Guests change XCR0 without an exit on CPUs that do not intercept XSETBV; the host's own counts
-// outside guest mode.
-static void switch_xcr0(struct vcpu *v, bool to_guest)
-{
-    u64 host = fpu_xcr0();
-
-    if (!host)
-        return;
-    if (!to_guest)
-        v->xcr0 = xgetbv(0);
-    if (v->xcr0 != host)
-        xsetbv(0, to_guest ? v->xcr0 : host);
-}
-
 // One stay in the guest, which ends when it can take an interrupt if `window`. The kernel lock is
 // dropped in it, and interrupts that end it are served before it is taken again.
 static void enter_guest(struct vcpu *v, bool window)
@@ -76,12 +62,10 @@ static void enter_guest(struct vcpu *v, bool window)
     account_kernel_exit();
     v->in_guest = true;
     klock_release();
-    switch_xcr0(v, true);
     u64 step = v->debug & KVM_GUESTDBG_SINGLESTEP ? RFLAGS_TF & ~v->rflags : 0;
     v->rflags |= step;
     hv_ops->enter(v);
     v->rflags &= ~step;
-    switch_xcr0(v, false);
     v->in_guest = false;
     sti_cli();
     klock_acquire();

@@ -20,6 +20,20 @@
 
 #define FXSAVE_AREA 512
 
+// The guest's XCR0 is in the CPU while the vCPU is loaded: the kernel's own counts only where XSAVE
+// is used. Guests change it without an exit on CPUs that do not intercept XSETBV.
+static void switch_xcr0(struct vcpu *v, bool to_guest)
+{
+    u64 host = fpu_xcr0();
+
+    if (!host)
+        return;
+    if (!to_guest)
+        v->xcr0 = xgetbv(0);
+    if (v->xcr0 != host)
+        xsetbv(0, to_guest ? v->xcr0 : host);
+}
+
 void vcpu_load(struct vcpu *v)
 {
     if (v->loaded)
@@ -29,6 +43,7 @@ void vcpu_load(struct vcpu *v)
     fpu_save(current()->fpu);
     fpu_restore(v->fpu);
     debug_load(v);
+    switch_xcr0(v, true);
 }
 
 void vcpu_put(struct vcpu *v)
@@ -36,6 +51,7 @@ void vcpu_put(struct vcpu *v)
     if (!v->loaded)
         return;
     v->loaded = false;
+    switch_xcr0(v, false);
     debug_unload(v);
     fpu_save(v->fpu);
     fpu_restore(current()->fpu);
@@ -208,7 +224,8 @@ static long vcpu_ioctl(struct file *f, u32 cmd, u64 arg)
     v->running = true;
     long result = vcpu_ioctl_locked(v, cmd, arg);
     v->running = false;
-    wake_one(&v->idle);
+    if (!wait_queue_empty(&v->idle))
+        wake_one(&v->idle);
     return result;
 }
 

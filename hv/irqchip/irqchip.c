@@ -163,8 +163,13 @@ void irqchip_unmasked(struct irqchip *c, u32 chip, unsigned pin)
 
 static bool write_waited_for(struct vm *vm, bool pio, u64 addr, u8 size, u64 value)
 {
-    return (!list_empty(&vm->ioeventfds) && ioeventfd_write(vm, pio, addr, size, value)) ||
-           (vm->zones_used && coalesced_write(vm, pio, addr, size, value));
+    return ioeventfd_write(vm, pio, addr, size, value) ||
+           coalesced_write(vm, pio, addr, size, value);
+}
+
+static bool waits_for_writes(const struct vm *vm)
+{
+    return vm->zones_used || !list_empty(&vm->ioeventfds);
 }
 
 // The ports of the chips are a byte wide: a wider access reads as zeros, and writes nothing.
@@ -189,7 +194,7 @@ bool irqchip_port(struct vm *vm, bool in, u16 port, u8 size, u32 *value)
     if ((size > 1 && !within_chip(port, size)) ||
         (!(vm->irqchip && pic_port(vm->irqchip, in, port, &byte)) &&
          !(vm->pit && pit_port(vm->pit, in, port, &byte))))
-        return !in && write_waited_for(vm, true, port, size, *value);
+        return !in && waits_for_writes(vm) && write_waited_for(vm, true, port, size, *value);
     if (in)
         *value = byte;
     return true;
@@ -199,5 +204,5 @@ bool irqchip_mmio(struct vcpu *v, bool write, u64 gpa, u8 size, u64 *value)
 {
     return (v->lapic && lapic_mmio(v->lapic, write, gpa, size, value)) ||
            (v->vm->irqchip && ioapic_mmio(v->vm->irqchip, write, gpa, value)) ||
-           (write && write_waited_for(v->vm, false, gpa, size, *value));
+           (write && waits_for_writes(v->vm) && write_waited_for(v->vm, false, gpa, size, *value));
 }

@@ -73,6 +73,7 @@ static void svm_cpu_enable(struct svm_cpu *c)
 {
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
     wrmsr(MSR_VM_HSAVE_PA, virt_to_phys(c->save_area));
+    c->host_pa = virt_to_phys(&c->host);
     c->next_asid = first_asid;
     c->generation = 1;
     c->enabled = true;
@@ -83,6 +84,7 @@ void svm_cpu_is_roots(void)
     struct svm_cpu *c = &svm_cpu[this_cpu()->id];
 
     first_asid = ROOT_ASID + 1;
+    c->host_pa = virt_to_phys(&c->host);
     c->next_asid = first_asid;
     c->generation = 1;
     c->enabled = true;
@@ -154,7 +156,6 @@ static void svm_vcpu_load(struct vcpu *v)
     if (v->cpu != this_cpu()->id || s->asid_generation != c->generation)
         take_asid(c, s);
     v->cpu = this_cpu()->id;
-    c->host_pa = virt_to_phys(&c->host);
     if (!root_partition)
         vmsave(c->host_pa);
 }

@@ -16,6 +16,10 @@ struct wait_entry { // one sleeper in one queue; poll uses several
     void (*wake)(struct wait_entry *e); // NULL: wake the task
 };
 
+static inline bool wait_queue_empty(const struct wait_queue *q)
+{
+    return list_empty(&q->waiters);
+}
 static inline void wait_queue_init(struct wait_queue *q)
 {
     list_init(&q->waiters);
