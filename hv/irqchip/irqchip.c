@@ -172,7 +172,6 @@ static bool waits_for_writes(const struct vm *vm)
     return vm->zones_used || !list_empty(&vm->ioeventfds);
 }
 
-// The ports of the chips are a byte wide: a wider access reads as zeros, and writes nothing.
 // Whether an access lies within the ports of one chip; a wider one is not theirs.
 static bool within_chip(u16 port, u8 size)
 {
@@ -187,6 +186,7 @@ static bool within_chip(u16 port, u8 size)
     return false;
 }
 
+// The ports of the chips are a byte wide: a wider access reads as zeros, and writes nothing.
 bool irqchip_port(struct vm *vm, bool in, u16 port, u8 size, u32 *value)
 {
     u8 byte = *value;

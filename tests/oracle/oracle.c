@@ -3,5 +3,4 @@
 #include "tests/oracle/apic.h"
 #include "tests/oracle/cpu.h"
 #include "tests/oracle/events.h"
-#include "tests/oracle/policy.h"
 #include "tests/oracle/registers.h"

@@ -155,3 +155,49 @@ TEST(msrs_for_the_vmm)
     for (unsigned i = 0; i < sizeof(access) / sizeof(access[0]); i++)
         say_msr(&v, access[i].msr, access[i].value);
 }
+
+enum { LEAVES = 128 };
+
+/* What is offered to a guest by policy, whatever the processor's model. */
+static struct kvm_cpuid2 *new_cpuid(unsigned entries)
+{
+    struct kvm_cpuid2 *c = calloc(1, sizeof(*c) + LEAVES * sizeof(c->entries[0]));
+
+    CHECK(c);
+    c->nent = entries;
+    return c;
+}
+
+static const struct kvm_cpuid_entry2 *leaf_of(const struct kvm_cpuid2 *c, uint32_t function)
+{
+    static const struct kvm_cpuid_entry2 none;
+
+    for (uint32_t i = 0; i < c->nent; i++)
+        if (c->entries[i].function == function && c->entries[i].index == 0)
+            return &c->entries[i];
+    return &none;
+}
+
+#define SAY_BITS(function, reg, mask)                                                              \
+    say("%#x %s: %#x of %#x\n", function, #reg, leaf_of(c, function)->reg &(mask), mask)
+
+TEST(cpuid_bits_of_policy)
+{
+    int kvm = open("/dev/kvm", O_RDWR);
+    struct kvm_cpuid2 *c = new_cpuid(LEAVES);
+
+    SAY_CALL(ioctl(kvm, KVM_GET_SUPPORTED_CPUID, c));
+    SAY_BITS(1, ecx, 0x000001a8); /* MONITOR, VMX, EIST, TM2 */
+    SAY_BITS(1, ecx, 0x01208000); /* PDCM, x2APIC, TSC deadline */
+    SAY_BITS(1, edx, 0xa0600200); /* APIC, DS, ACPI, TM, PBE */
+    SAY_BITS(7, ebx, 0x02009000); /* resource control, processor trace */
+    SAY_BITS(0x80000001, ecx, 0x1000);
+    SAY_BITS(0x40000000, ebx, 0xffffffff);
+    SAY_BITS(0x40000000, ecx, 0xffffffff);
+    SAY_BITS(0x40000000, edx, 0xffffffff);
+    SAY_BITS(0x40000001, eax, 0x0100000b); /* the clock, and no delay after I/O */
+    c->nent = 1;
+    SAY_CALL(ioctl(kvm, KVM_GET_SUPPORTED_CPUID, c));
+    free(c);
+    close(kvm);
+}

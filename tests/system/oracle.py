@@ -39,8 +39,6 @@ ALLOWED = [(re.compile(names), re.compile(theirs), re.compile(ours), reason) for
      "KVM's ESR has no errors; SDM 3A, 11.5.3: a vector below 16 is one"),
     ("nmis", r"(.*nmi \d pending) 1 ", r"(.*nmi \d pending) [12] ",
      "6.1 says whether an NMI is pending, later kernels how many are"),
-    ("msr_policy", r"msr 0x17[56] is 1 (fffff|0)000; ", r"msr 0x17[56] is 1 (7ffffffff|0)000; ",
-     "kvm-amd keeps the lower 32 bits of SYSENTER's addresses, where the VMCB has 64"),
 ]]
 
 
