@@ -41,10 +41,8 @@
 #define EBX7_MPX BIT(14)
 #define EBX7_RDTA BIT(15)
 #define EBX7_INTEL_PT BIT(25)
-#define ECX7_PKU BIT(3)
-#define ECX7_OSPKE BIT(4)
-#define ECX7_LA57 BIT(16)
-#define ECX7_RDPID BIT(22)
+// What leaf 7 may say in ECX: UMIP, and instructions that need neither a bit of CR4 nor an MSR.
+#define ECX7_GUEST (BIT(1) | BIT(2) | BIT(6) | 0x5f00 | BIT(25) | BIT(27) | BIT(28))
 // Leaf 8000_0001.
 #define ECX81_SVM BIT(2)
 #define ECX81_SKINIT BIT(12)
@@ -69,7 +67,7 @@ static void restrict_leaf(struct kvm_cpuid_entry2 *e)
     case 7:
         e->ebx &= ~(u32)(EBX7_INVPCID | EBX7_PQM | EBX7_MPX | EBX7_RDTA | EBX7_INTEL_PT);
         e->ebx |= EBX7_TSC_ADJUST;
-        e->ecx &= ~(u32)(ECX7_PKU | ECX7_OSPKE | ECX7_LA57 | ECX7_RDPID);
+        e->ecx &= ECX7_GUEST;
         e->edx = 0;
         break;
     case 0xa: // performance monitoring

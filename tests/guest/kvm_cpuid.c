@@ -28,6 +28,35 @@ TEST(the_supported_table_wants_room)
     close(kvm);
 }
 
+/* A feature that CPUID has can be turned on. */
+TEST(what_the_supported_table_has_a_guest_may_turn_on_in_cr4)
+{
+    static const struct {
+        uint32_t function;
+        bool ecx;
+        unsigned bit, cr4;
+    } features[] = {{1, true, 17, 17},  {1, true, 26, 18}, {7, false, 0, 16}, {7, false, 7, 20},
+                    {7, false, 20, 21}, {7, true, 2, 11},  {7, true, 3, 22},  {7, true, 7, 23},
+                    {7, true, 16, 12},  {7, true, 31, 24}};
+    struct vm v = vm_open(RAM);
+    struct kvm_cpuid2 *c = table(ENTRIES);
+
+    CHECK_OK(ioctl(v.kvm, KVM_GET_SUPPORTED_CPUID, c));
+    set_supported_cpuid(&v);
+    for (unsigned i = 0; i < c->nent; i++)
+        for (unsigned f = 0; f < sizeof(features) / sizeof(features[0]); f++) {
+            const struct kvm_cpuid_entry2 *e = &c->entries[i];
+            if (e->function != features[f].function || e->index ||
+                !((features[f].ecx ? e->ecx : e->ebx) >> features[f].bit & 1))
+                continue;
+            struct kvm_sregs s = get_sregs(&v);
+            s.cr4 |= 1ull << features[f].cr4;
+            CHECK_OK(ioctl(v.vcpu, KVM_SET_SREGS, &s));
+        }
+    free(c);
+    vm_close(&v);
+}
+
 GUEST_CODE(ask, 64,
            "mov $0x40000000, %eax; xor %ecx, %ecx; cpuid; mov %eax, 0x20000; mov %ebx, 0x20004; "
            "mov %ecx, 0x20008; mov %edx, 0x2000c\n"
