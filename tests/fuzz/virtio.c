@@ -21,6 +21,7 @@ enum { DISK_SIZE = 1 << 20, GUEST_ROUNDS = 25, PATIENCE_MS = 300000, MAX_WORDS =
 
 static char said[4096];
 static unsigned long long chains;
+static unsigned machines;
 
 static void make_disk(const char *name, uint64_t fill)
 {
@@ -130,6 +131,9 @@ static void do_round(uint64_t seed)
         chains += strtoull(line + strlen("rounds, "), NULL, 10);
     check_disk("/tmp/disk", false, 0);
     check_disk("/tmp/kept", true, seed);
+    if (++machines % 10 == 0)
+        printf("%u machines, %llu chains served\n", machines, chains);
+    fflush(stdout);
 }
 
 int main(int argc, char **argv)
