@@ -66,7 +66,7 @@ def linux_6_1_boots_to_a_shell_and_switches_off(t):
 
 @test(backends=BOTH)
 def linux_6_12_boots_to_a_shell_and_switches_off(t):
-    linux_to_its_shell_and_off(t, "trixie", "6.12.", 2 if t.backend == "svm" else 1)  # Bochs takes minutes for two
+    linux_to_its_shell_and_off(t, "trixie", "6.12.", 2)
 
 
 @test()
