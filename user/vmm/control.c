@@ -111,12 +111,19 @@ static bool is_left_over(const char *path)
 
 void control_create(struct machine *m, const char *path)
 {
+    char unborn[ORDER_MAX];
+
     if (is_left_over(path))
         unlink(path);
-    if (mkfifo(path, 0600) < 0)
+    snprintf(unborn, sizeof(unborn), "%s.%d", path, getpid());
+    if (mkfifo(unborn, 0600) < 0)
         die_errno("--control %s", path);
-    fifo = open(path, O_RDWR | O_CLOEXEC);
-    if (fifo < 0)
+    fifo = open(unborn, O_RDWR | O_CLOEXEC);
+    bool named = fifo >= 0 && link(unborn, path) == 0; /* whoever sees the name is served */
+    int err = errno;
+    unlink(unborn);
+    errno = err;
+    if (!named)
         die_errno("--control %s", path);
     fifo_path = path;
     m->control = serve_orders;
