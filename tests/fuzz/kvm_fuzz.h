@@ -86,14 +86,15 @@ static void target_open(struct target *t)
 
 /* -- guests -------------------------------------------------------------------------------------*/
 
-/* Instructions that pure chance would find late. */
+/* Instructions that pure chance would find late. Not MOV to DR7: QEMU (7.2) ends by an assertion
+ * when the delivery of an interrupt touches a data breakpoint. */
 static const char *const spices[] = {
     "\x0f\x01\xd8", "\x0f\x01\xda",
     "\x0f\x01\xdd", "\x0f\x01\xdf", /* vmrun vmload clgi invlpga */
     "\x0f\x22\xc0", "\x0f\x22\xd8",
     "\x0f\x22\xe0", "\x44\x0f\x22\xc0", /* mov to cr0 cr3 cr4 cr8 */
-    "\x0f\x23\xf8", "\x0f\x23\xc0",
-    "\x0f\x21\xf8", "\x0f\x30", /* mov dr, wrmsr */
+    "\x0f\x23\xc0", "\x0f\x23\xf0",
+    "\x0f\x21\xf8", "\x0f\x30", /* mov dr0 dr6, from dr7, wrmsr */
     "\x0f\x32",     "\x0f\xa2",
     "\x0f\x05",     "\x0f\x07", /* rdmsr cpuid syscall sysret */
     "\xf3\x6e",     "\xf3\x6c",
