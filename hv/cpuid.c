@@ -20,6 +20,7 @@
 #define ECX1_SMX BIT(6)
 #define ECX1_EIST BIT(7)
 #define ECX1_TM2 BIT(8)
+#define ECX1_CMPXCHG16B BIT(13)
 #define ECX1_PDCM BIT(15)
 #define ECX1_PCID BIT(17)
 #define ECX1_X2APIC BIT(21)
@@ -48,6 +49,20 @@
 #define ECX81_SKINIT BIT(12)
 #define EDX81_RDTSCP BIT(27)
 
+// CMPXCHG16B changes ZF and no other flag. QEMU before version 8 takes the others from where it has
+// not stored them yet, and the RFLAGS of a guest that exits then has reserved bits, VM or TF set.
+static bool cmpxchg16b_spoils_flags(void)
+{
+    static u64 pair[2] __aligned(16);
+    u64 low = 1, high = 0, sum = 0, flags;
+
+    asm volatile("pushf; popf; add %[ones], %[sum]; cmpxchg16b %[pair]; pushf; pop %[flags]"
+                 : [flags] "=&r"(flags), [sum] "+&r"(sum), [pair] "+m"(pair), "+a"(low), "+d"(high)
+                 : [ones] "r"(~0UL), "b"(0UL), "c"(0UL)
+                 : "cc", "memory");
+    return flags & RFLAGS_RESERVED;
+}
+
 // Takes out of a leaf of the host what a guest cannot have.
 static void restrict_leaf(struct kvm_cpuid_entry2 *e)
 {
@@ -56,6 +71,8 @@ static void restrict_leaf(struct kvm_cpuid_entry2 *e)
         e->ecx &= ~(u32)(ECX1_MONITOR | ECX1_VMX | ECX1_SMX | ECX1_EIST | ECX1_TM2 | ECX1_PDCM |
                          ECX1_PCID | ECX1_TSC_DEADLINE | ECX1_OSXSAVE);
         e->ecx |= ECX1_HYPERVISOR | ECX1_X2APIC;
+        if (cmpxchg16b_spoils_flags())
+            e->ecx &= ~(u32)ECX1_CMPXCHG16B;
         e->edx |= EDX1_APIC;
         e->edx &= ~(u32)(EDX1_MCE | EDX1_MTRR | EDX1_MCA | EDX1_DS | EDX1_ACPI);
         e->ebx &= 0x0000ffff; // the APIC id is the vCPU's

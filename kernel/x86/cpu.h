@@ -213,6 +213,7 @@ static inline u64 xgetbv(u32 reg)
 #define RFLAGS_NT BIT(14)
 #define RFLAGS_RF BIT(16)
 #define RFLAGS_AC BIT(18)
+#define RFLAGS_RESERVED 0xffffffffffc08028UL // always 0
 #define DR6_INIT 0xffff0ff0UL
 #define DR6_BD BIT(13)
 #define DR6_BS BIT(14)

@@ -235,3 +235,23 @@ TEST(general_registers_and_flags_are_the_hosts)
     CHECK_EQ(r.rflags & 0x400, 0x400);
     vm_close(&v);
 }
+
+/* CMPXCHG8B changes ZF alone; ADD has set SF and PF. The exit comes while the flags are young. */
+GUEST_CODE(young_flags, 64,
+           "pushf; popf; mov $-1, %rdi; xor %esi, %esi; mov %rsp, %rbp; push $0; push $0\n"
+           "popf; add %rdi, %rsi; cmpxchg8b -16(%rbp); out %al, $0x10; hlt");
+
+TEST(an_exit_finds_rflags_without_reserved_bits)
+{
+    struct vm v = vm_open(RAM);
+
+    set_supported_cpuid(&v);
+    LOAD(&v, young_flags);
+    start_64(&v);
+    for (int exit = 0; exit < 2; exit++) {
+        run_to(&v, exit ? KVM_EXIT_HLT : KVM_EXIT_IO);
+        CHECK_EQ(get_regs(&v).rflags & 0xffffffffffc0802a, 2);
+        CHECK_EQ(get_regs(&v).rflags & 0x24500, 0); /* VM, NT, DF, TF */
+    }
+    vm_close(&v);
+}
