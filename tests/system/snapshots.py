@@ -60,7 +60,9 @@ def a_vm_moves_over_a_serial_line_while_it_counts(t):
     there.send(RECEIVE)
     there.expect(r"\nvmm: /dev/ttyS1: record \d+ at 0x[0-9a-f]+: (crc|size|truncated)")
     there.expect(r"\nreceived 2\r?\n")
+    there.expect(t.PROMPT)  # what is typed before it is seen twice
     here.expect(r"\nvmm: /dev/ttyS1: the re[^\n]*\s+sent 2\r?\n")
+    here.expect(t.PROMPT)
 
     here.send(MOVE)
     there.send(RECEIVE)
