@@ -204,11 +204,12 @@ static bool arm_breakpoints(const struct vcpu *v, struct vmcb *b)
 
 // What CMPXCHG8B and CMPXCHG16B leave behind under QEMU before version 8 (cmpxchg16b_spoils_flags):
 // bits of an operand over RFLAGS. Bits that programs seldom change are then as they were at entry.
-static u64 without_operand(u64 before, u64 after)
+static void drop_operand(struct vmcb *b, u64 before)
 {
     const u64 often = 0xad5; // CF, PF, AF, ZF, SF, IF, OF
 
-    return after & RFLAGS_RESERVED ? (after & often) | (before & ~often) : after;
+    if ((u32)b->rflags & (u32)RFLAGS_RESERVED)
+        b->rflags = (b->rflags & often) | (before & ~often);
 }
 
 static void svm_enter(struct vcpu *v)
@@ -235,7 +236,7 @@ static void svm_enter(struct vcpu *v)
     if (armed)
         write_dr7(DR7_INIT);
     b->efer |= hidden;
-    b->rflags = without_operand(v->rflags, b->rflags);
+    drop_operand(b, v->rflags);
     svm_step_end(v);
 
     b->tlb_control = 0;
